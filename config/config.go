@@ -1,0 +1,101 @@
+// Package config holds what nullcard is told to do: one typed Config made from
+// defaults, a YAML file, NULLCARD_… environment variables and flags, in that
+// order, and checked as a whole.
+package config
+
+import (
+	"time"
+)
+
+// Config is everything that `nullcard run` acts on.
+type Config struct {
+	Audio   Audio    `yaml:"audio"`
+	Devices []Device `yaml:"devices"`
+	Callers []Caller `yaml:"callers"`
+	Apps    []App    `yaml:"apps"`
+	Log     Log      `yaml:"log"`
+
+	// StopBudget is the time from the first stop signal to the exit; Docker
+	// kills after 10 s.
+	StopBudget Duration `yaml:"stop_budget"`
+
+	// RuntimeDir holds sockets and generated files. It comes from
+	// NULLCARD_RUNTIME_DIR only, so that clients find it without the file.
+	RuntimeDir string `yaml:"-"`
+}
+
+// Audio says where the sound server comes from.
+type Audio struct {
+	Backend string `yaml:"backend"` // pulse or null
+	Rate    int    `yaml:"rate"`    // Hz, for devices that name none
+}
+
+// Device is a named pair of virtual ends: sink NAME_speaker and source
+// NAME_mic, which is fed through sink NAME_mic_feed.
+type Device struct {
+	Name string `yaml:"name"`
+	Rate int    `yaml:"rate"` // Hz; 0 means Audio.Rate
+}
+
+// Caller is a pjsua process with its SIP account and its device.
+type Caller struct {
+	Name   string `yaml:"name"`
+	Device string `yaml:"device"` // name of a device; empty means the first
+	SIP    SIP    `yaml:"sip"`
+
+	Dial       string   `yaml:"dial"`        // SIP URI called at start
+	AutoAnswer int      `yaml:"auto_answer"` // SIP status code for incoming calls; 0 = ring
+	LocalPort  int      `yaml:"local_port"`  // UDP/TCP port for SIP
+	RTPPort    int      `yaml:"rtp_port"`    // first UDP port for RTP
+	Args       []string `yaml:"args"`        // further pjsua options, last so that they win
+
+	Restart Restart `yaml:"restart"`
+}
+
+// SIP is an account.
+type SIP struct {
+	ID           string `yaml:"id"`        // "sip:alice@example.com"
+	Registrar    string `yaml:"registrar"` // "sip:example.com"
+	Realm        string `yaml:"realm"`     // empty means any ("*")
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
+}
+
+// App is any other program that runs with a device.
+type App struct {
+	Name    string   `yaml:"name"`
+	Command []string `yaml:"command"`
+	Device  string   `yaml:"device"` // name of a device; empty means the first
+	Env     []string `yaml:"env"`    // "KEY=value", added to the inherited environment
+	Dir     string   `yaml:"dir"`
+	Needs   []string `yaml:"needs"` // names of callers or apps, beside the sound server
+
+	Restart Restart `yaml:"restart"`
+}
+
+// Restart says what follows when a process ends on its own.
+type Restart struct {
+	Policy  string  `yaml:"policy"` // always, on-failure or never
+	Backoff Backoff `yaml:"backoff"`
+	Storm   Storm   `yaml:"storm"`
+}
+
+// Backoff spaces restarts; see supervisor.Backoff.
+type Backoff struct {
+	Initial Duration `yaml:"initial"`
+	Max     Duration `yaml:"max"`
+}
+
+// Storm gives up after Failures within Window.
+type Storm struct {
+	Failures int      `yaml:"failures"`
+	Window   Duration `yaml:"window"`
+}
+
+// Log says how nullcard writes its own and its children's lines.
+type Log struct {
+	Format string `yaml:"format"` // text or json
+}
+
+// Duration is a time.Duration that YAML writes as "1m30s".
+type Duration time.Duration
