@@ -4,7 +4,23 @@
 package config
 
 import (
+	"fmt"
 	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// DefaultFile is read when no file is named and it exists.
+const DefaultFile = "/etc/nullcard/nullcard.yaml"
+
+// DefaultRuntimeDir is where sockets are unless NULLCARD_RUNTIME_DIR names
+// another directory.
+const DefaultRuntimeDir = "/run/nullcard"
+
+// Backends of the sound.
+const (
+	BackendPulse = "pulse" // a PulseAudio of our own
+	BackendNull  = "null"  // no sound server; callers get --null-audio
 )
 
 // Config is everything that `nullcard run` acts on.
@@ -22,6 +38,10 @@ type Config struct {
 	// RuntimeDir holds sockets and generated files. It comes from
 	// NULLCARD_RUNTIME_DIR only, so that clients find it without the file.
 	RuntimeDir string `yaml:"-"`
+	// File is the file that was read, empty if there was none.
+	File string `yaml:"-"`
+	// Warnings are what was odd but not wrong, one line each.
+	Warnings []string `yaml:"-"`
 }
 
 // Audio says where the sound server comes from.
@@ -50,6 +70,9 @@ type Caller struct {
 	Args       []string `yaml:"args"`        // further pjsua options, last so that they win
 
 	Restart Restart `yaml:"restart"`
+	// Critical makes its end the end of nullcard, with its exit code. What is
+	// the only caller or app always is.
+	Critical bool `yaml:"critical"`
 }
 
 // SIP is an account.
@@ -71,6 +94,9 @@ type App struct {
 	Needs   []string `yaml:"needs"` // names of callers or apps, beside the sound server
 
 	Restart Restart `yaml:"restart"`
+	// Critical makes its end the end of nullcard, with its exit code. What is
+	// the only caller or app always is.
+	Critical bool `yaml:"critical"`
 }
 
 // Restart says what follows when a process ends on its own.
@@ -99,3 +125,26 @@ type Log struct {
 
 // Duration is a time.Duration that YAML writes as "1m30s".
 type Duration time.Duration
+
+// UnmarshalYAML reads "500ms" and the like.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || n.Kind != yaml.ScalarNode {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is not a duration such as 500ms or 1m30s", n.Line, n.Value)}}
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML writes what UnmarshalYAML reads.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
+
+// Device returns the device with that name; empty means the first.
+func (c *Config) Device(name string) (Device, bool) {
+	for _, d := range c.Devices {
+		if name == "" || d.Name == name {
+			return d, true
+		}
+	}
+	return Device{}, false
+}
