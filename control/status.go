@@ -1,0 +1,41 @@
+// Package control lets operators and programs look into a running nullcard, by
+// HTTP on a unix socket.
+//
+//	GET /livez   200 while nullcard runs
+//	GET /readyz  200 when every process does its work, else 503; one line says why
+//	GET /status  Status as JSON
+package control
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nullcard/nullcard/supervisor"
+)
+
+// Status is what nullcard knows of itself.
+type Status struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Backend string    `json:"backend"` // of the sound: pulse or null
+	Devices []string  `json:"devices"`
+	// Processes in the order in which they are started.
+	Processes []supervisor.Status `json:"processes"`
+}
+
+// Ready tells whether every process does its work, and if not, what is in the
+// way. A process that has ended for good with success is in nobody's way.
+func (s Status) Ready() (ok bool, reason string) {
+	for _, p := range s.Processes {
+		switch p.State {
+		case supervisor.Ready, supervisor.Exited:
+			continue
+		}
+		reason = fmt.Sprintf("%s is %s", p.Name, p.State)
+		if p.Cause != "" {
+			reason += ": " + p.Cause
+		}
+		return false, reason
+	}
+	return true, fmt.Sprintf("%d of %d processes work", len(s.Processes), len(s.Processes))
+}
