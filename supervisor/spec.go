@@ -44,6 +44,11 @@ type Spec struct {
 	Stop    Stop
 	Restart Restart
 
+	// ExitCode, when set, is given the code of a run that ended by itself, after
+	// its last line of output, and returns the code to go by: for programs that
+	// exit 0 when they failed.
+	ExitCode func(inst *Instance, code int) int
+
 	// Output receives each line the process writes. It must not block for
 	// long; nil means Options.Output.
 	Output func(Line)
