@@ -1,0 +1,112 @@
+package audio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jfreymuth/pulse/proto"
+)
+
+// suspended is PA_SINK_SUSPENDED and PA_SOURCE_SUSPENDED (pulse/def.h).
+const suspended = 2
+
+// observe asks the server what it has.
+func observe(ctx context.Context, c *Conn) (observed, error) {
+	var info proto.GetServerInfoReply
+	var sinks proto.GetSinkInfoListReply
+	var sources proto.GetSourceInfoListReply
+	if err := errors.Join(
+		c.Request(ctx, &proto.GetServerInfo{}, &info),
+		c.Request(ctx, &proto.GetSinkInfoList{}, &sinks),
+		c.Request(ctx, &proto.GetSourceInfoList{}, &sources),
+	); err != nil {
+		return observed{}, fmt.Errorf("cannot list the devices: %w", err)
+	}
+	o := observed{defaultSink: info.DefaultSinkName, defaultSource: info.DefaultSourceName}
+	for _, s := range sinks {
+		o.sinks = append(o.sinks, end{
+			name: s.SinkName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec,
+			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended,
+		})
+	}
+	for _, s := range sources {
+		o.sources = append(o.sources, end{
+			name: s.SourceName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec,
+			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended,
+		})
+	}
+	return o, nil
+}
+
+func tagOf(p proto.PropList) string {
+	if v, ok := p[tagProperty]; ok {
+		return v.String()
+	}
+	return ""
+}
+
+func quiet(v proto.ChannelVolumes) bool {
+	for _, c := range v {
+		if c != proto.VolumeNorm {
+			return true
+		}
+	}
+	return false
+}
+
+// Reconcile makes the devices on the server as wanted, and tells what it
+// changed. It touches nothing that nullcard did not make.
+func Reconcile(ctx context.Context, c *Conn, want []Device) ([]string, error) {
+	var done []string
+	// A repair may show what was hidden; three rounds reach every state that
+	// nobody else changes meanwhile.
+	for range 4 {
+		have, err := observe(ctx, c)
+		if err != nil {
+			return done, err
+		}
+		steps, err := plan(have, want)
+		if err != nil || len(steps) == 0 {
+			return done, err
+		}
+		for _, s := range steps {
+			if err := apply(ctx, c, s); err != nil {
+				return done, fmt.Errorf("cannot %s: %w", s, err)
+			}
+			done = append(done, s.String())
+		}
+	}
+	return done, fmt.Errorf("the devices do not stay as they are made (%s): something else changes them", strings.Join(done, ", "))
+}
+
+func apply(ctx context.Context, c *Conn, s step) error {
+	const byName = proto.Undefined
+	volumes := fullVolume(int(s.spec.Channels))
+	switch s.op {
+	case loadModule:
+		name, args := split(s.args)
+		var made proto.LoadModuleReply
+		return c.Request(ctx, &proto.LoadModule{Name: name, Args: args}, &made)
+	case unloadModule:
+		return c.Request(ctx, &proto.UnloadModule{ModuleIndex: s.module}, nil)
+	case unmuteSink:
+		return c.Request(ctx, &proto.SetSinkMute{SinkIndex: byName, SinkName: s.name}, nil)
+	case unmuteSource:
+		return c.Request(ctx, &proto.SetSourceMute{SourceIndex: byName, SourceName: s.name}, nil)
+	case resetSinkVolume:
+		return c.Request(ctx, &proto.SetSinkVolume{SinkIndex: byName, SinkName: s.name, ChannelVolumes: volumes}, nil)
+	case resetSourceVolume:
+		return c.Request(ctx, &proto.SetSourceVolume{SourceIndex: byName, SourceName: s.name, ChannelVolumes: volumes}, nil)
+	case resumeSink:
+		return c.Request(ctx, &proto.SuspendSink{SinkIndex: byName, SinkName: s.name}, nil)
+	case resumeSource:
+		return c.Request(ctx, &proto.SuspendSource{SourceIndex: byName, SourceName: s.name}, nil)
+	case defaultSink:
+		return c.Request(ctx, &proto.SetDefaultSink{SinkName: s.name}, nil)
+	case defaultSource:
+		return c.Request(ctx, &proto.SetDefaultSource{SourceName: s.name}, nil)
+	}
+	return fmt.Errorf("unknown step %d", int(s.op))
+}

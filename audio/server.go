@@ -1,0 +1,246 @@
+package audio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nullcard/nullcard/supervisor"
+)
+
+// ProcessName is the name of the sound server among the supervised processes.
+const ProcessName = "pulseaudio"
+
+// Socket is where the sound server listens, within a runtime directory.
+func Socket(runtimeDir string) string { return filepath.Join(runtimeDir, "pulse", "native") }
+
+// Options describe a sound server of our own.
+type Options struct {
+	RuntimeDir string // holds pulse/, which is ours alone
+	Devices    []Device
+	Binary     string    // of PulseAudio; empty means "pulseaudio"
+	Start      time.Time // of this process, from which the log counts
+	Log        *slog.Logger
+}
+
+// Server is a PulseAudio that is run as a supervised process, with devices that
+// are made, proven and kept.
+type Server struct {
+	o Options
+
+	mu     sync.Mutex
+	conn   *Conn
+	proofs []Proof
+}
+
+// NewServer checks o and makes a server of it, which does not run yet.
+func NewServer(o Options) (*Server, error) {
+	if o.Binary == "" {
+		o.Binary = "pulseaudio"
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Start.IsZero() {
+		o.Start = time.Now()
+	}
+	if !filepath.IsAbs(o.RuntimeDir) {
+		return nil, fmt.Errorf("runtime directory %q must be an absolute path", o.RuntimeDir)
+	}
+	// sun_path holds 107 bytes and a zero (unix(7)).
+	if s := Socket(o.RuntimeDir); len(s) > 107 {
+		return nil, fmt.Errorf("runtime directory %q is too long: the path of a socket in it has %d bytes of 107", o.RuntimeDir, len(s))
+	}
+	if strings.ContainsAny(o.RuntimeDir, " \t\n\"'\\") {
+		return nil, fmt.Errorf("runtime directory %q must not hold blanks or quotes", o.RuntimeDir)
+	}
+	for _, d := range o.Devices {
+		if err := d.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return &Server{o: o}, nil
+}
+
+func (s *Server) dir() string    { return filepath.Join(s.o.RuntimeDir, "pulse") }
+func (s *Server) script() string { return filepath.Join(s.dir(), "nullcard.pa") }
+
+// Spec is how the server is run.
+func (s *Server) Spec() supervisor.Spec {
+	return supervisor.Spec{
+		Name: ProcessName,
+		Command: []string{
+			s.o.Binary, "-n", "-F", s.script(),
+			"--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disallow-exit",
+			"--realtime=no", "--high-priority=no", "--log-target=stderr",
+		},
+		Env: []string{
+			"PATH=" + path(),
+			"LANG=C",
+			"HOME=" + s.dir(),
+			"XDG_RUNTIME_DIR=" + s.o.RuntimeDir,
+			"PULSE_RUNTIME_PATH=" + s.dir(),
+			"PULSE_STATE_PATH=" + s.dir(),
+			// The system's daemon.conf is not for us.
+			"PULSE_CONFIG=" + filepath.Join(s.dir(), "daemon.conf"),
+		},
+		Dir:          "/",
+		Prepare:      s.prepare,
+		Ready:        s.ready,
+		ReadyTimeout: 10 * time.Second,
+		// A server that was stopped is noticed after at most two rounds of
+		// interval and timeout, 2.2 s; a busy one has 1.9 s to answer.
+		Health: supervisor.Health{
+			Check:    s.health,
+			Interval: 300 * time.Millisecond,
+			Timeout:  800 * time.Millisecond,
+			Failures: 2,
+			Kill:     true,
+		},
+		Stop: supervisor.Stop{Grace: time.Second},
+		Restart: supervisor.Restart{
+			Policy:  supervisor.Always,
+			Backoff: supervisor.Backoff{Initial: 10 * time.Millisecond, Max: 5 * time.Second, Reset: 10 * time.Second},
+			Storm:   supervisor.Storm{Failures: 10, Window: time.Minute},
+		},
+	}
+}
+
+func path() string {
+	if p := os.Getenv("PATH"); p != "" {
+		return p
+	}
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+
+// prepare makes the server's directory anew: what an earlier one left there (a
+// socket, state) would only disturb.
+func (s *Server) prepare(context.Context) error {
+	s.drop()
+	dir := s.dir()
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("cannot clear %s: %w; give nullcard a runtime directory of its own (NULLCARD_RUNTIME_DIR)", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make %s: %w; mount a tmpfs or a volume there that uid %d may write, or set NULLCARD_RUNTIME_DIR", dir, err, os.Getuid())
+	}
+	files := map[string]string{
+		s.script():                        fmt.Sprintf(".fail\nload-module module-native-protocol-unix socket=%s auth-anonymous=1 auth-cookie-enabled=0\n", Socket(s.o.RuntimeDir)),
+		filepath.Join(dir, "daemon.conf"): "flat-volumes = no\nremixing-produce-lfe = no\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("cannot write the sound server's start script: %w", err)
+		}
+	}
+	return nil
+}
+
+// drop ends the connection to a server that is gone or will be.
+func (s *Server) drop() {
+	s.mu.Lock()
+	conn := s.conn
+	s.conn = nil
+	s.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// ready makes the devices on a server that was just started, and proves them.
+func (s *Server) ready(ctx context.Context, inst *supervisor.Instance) error {
+	s.drop()
+	conn, err := dialStarting(ctx, Socket(s.o.RuntimeDir))
+	if err != nil {
+		return err
+	}
+	if _, err := Reconcile(ctx, conn, s.o.Devices); err != nil {
+		conn.Close()
+		return err
+	}
+	s.o.Log.Info("devices stand", "devices", len(s.o.Devices),
+		"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
+	proofs, err := Prove(ctx, conn, s.o.Devices)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	for _, p := range proofs {
+		s.o.Log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain),
+			"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
+	}
+	s.mu.Lock()
+	s.conn, s.proofs = conn, proofs
+	s.mu.Unlock()
+	return nil
+}
+
+func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }
+func round1(v float64) float64   { return float64(int64(v*10+0.5*sign(v))) / 10 }
+func sign(v float64) float64 {
+	if v < 0 {
+		return -1
+	}
+	return 1
+}
+
+// dialRetry is the pause between tries to reach a server that is about to
+// listen: between the making of its socket and its listening there is nothing
+// that could be waited for.
+const dialRetry = time.Millisecond
+
+func dialStarting(ctx context.Context, socket string) (*Conn, error) {
+	tick := time.NewTicker(dialRetry)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(socket); !errors.Is(err, fs.ErrNotExist) {
+			c, err := Dial(ctx, socket)
+			if err == nil || ctx.Err() != nil {
+				return c, err
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the sound server does not listen on %s: %w", socket, context.Cause(ctx))
+		}
+	}
+}
+
+// health tells if the server answers and its devices stand, and repairs these.
+func (s *Server) health(ctx context.Context, _ *supervisor.Instance) error {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn == nil || conn.Err() != nil {
+		c, err := Dial(ctx, Socket(s.o.RuntimeDir))
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		conn, s.conn = c, c
+		s.mu.Unlock()
+	}
+	repaired, err := Reconcile(ctx, conn, s.o.Devices)
+	if len(repaired) > 0 {
+		s.o.Log.Warn("devices repaired", "steps", strings.Join(repaired, ", "))
+	}
+	return err
+}
+
+// Proofs are the results of the last proof of each device.
+func (s *Server) Proofs() []Proof {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Proof(nil), s.proofs...)
+}
+
+// Close ends the connection that health checks hold.
+func (s *Server) Close() { s.drop() }
