@@ -1,0 +1,231 @@
+// Package caller runs pjsua, the SIP softphone of PJSIP, as a supervised
+// process: it writes its configuration file, holds its console, reads its log
+// as typed events and explains its errors.
+//
+//	c, err := caller.New(cfg.Callers[0], caller.Options{Dir: dir, Rate: 16000, Env: env})
+//	if err != nil {
+//		return err // a configuration problem: exit 78
+//	}
+//	specs = append(specs, c.Spec())
+//
+// What is said here about pjsua was read in, or measured with, version 2.17.
+package caller
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nullcard/nullcard/config"
+	"github.com/nullcard/nullcard/supervisor"
+)
+
+// StopGrace is how long pjsua may take to hang up, unregister and quit. With a
+// registrar that answers it takes 1 to 2 s, with one that does not 4 s, which
+// is pjsua's own limit.
+const StopGrace = 5 * time.Second
+
+// Exit codes of a pjsua that never got to its prompt; its own is 0 even then.
+// They are those of sysexits.h.
+const (
+	ExitUnavailable = 69 // a port or device could not be had
+	ExitConfig      = 78 // pjsua refused an option
+)
+
+// Options are what a Caller needs beside its part of the configuration.
+type Options struct {
+	// Dir is where the configuration file is written; it is made with mode 0700.
+	Dir string
+	// Rate is that of the caller's device, in Hz.
+	Rate int
+	// NullAudio runs pjsua without a sound device.
+	NullAudio bool
+	// Env is pjsua's whole environment, as "KEY=value", with PULSE_SERVER,
+	// PULSE_SINK and PULSE_SOURCE.
+	Env []string
+	// Needs are the processes that must be ready first.
+	Needs []string
+	// Critical makes the caller's end the supervisor's end.
+	Critical bool
+	// Program is pjsua's name or path; empty means "pjsua".
+	Program string
+	// Output receives pjsua's lines, without the console's menu. It must not
+	// block for long; nil discards them.
+	Output func(supervisor.Line)
+	// Events receives what is understood of them. It must not block; nil is fine.
+	Events func(Event)
+	// Logger is told of failures, with cause and cure; nil means slog.Default.
+	Logger *slog.Logger
+}
+
+// Caller is one pjsua with its account. Its methods may be used from several
+// goroutines.
+type Caller struct {
+	cfg config.Caller
+	opt Options
+
+	mu  sync.Mutex
+	run *run
+}
+
+// New checks everything that can be known before a start, the password file
+// included, so that an error here is one of configuration.
+func New(cfg config.Caller, opt Options) (*Caller, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Program == "" {
+		opt.Program = "pjsua"
+	}
+	if opt.Output == nil {
+		opt.Output = func(supervisor.Line) {}
+	}
+	if cfg.Name == "" || cfg.Name != filepath.Base(cfg.Name) {
+		return nil, fmt.Errorf("caller %q: the name must be that of a file, without a slash", cfg.Name)
+	}
+	c := &Caller{cfg: cfg, opt: opt, run: newRun()}
+	if _, err := c.file(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Name is the caller's name, which is its process' name too.
+func (c *Caller) Name() string { return c.cfg.Name }
+
+// Spec says how the caller's pjsua is run.
+func (c *Caller) Spec() supervisor.Spec {
+	r := c.cfg.Restart
+	return supervisor.Spec{
+		Name:     c.cfg.Name,
+		Command:  []string{c.opt.Program, "--config-file=" + c.path()},
+		Env:      c.opt.Env,
+		Stdin:    true,
+		Prepare:  c.prepare,
+		Needs:    c.opt.Needs,
+		Ready:    c.ready,
+		Health:   supervisor.Health{Check: c.healthy, Interval: time.Second, Failures: 1},
+		Stop:     supervisor.Stop{Ask: c.quit, Grace: StopGrace},
+		ExitCode: c.exitCode,
+		Output:   c.output,
+		Critical: c.opt.Critical,
+		Restart: supervisor.Restart{
+			Policy: supervisor.Policy(r.Policy),
+			Backoff: supervisor.Backoff{
+				Initial: time.Duration(r.Backoff.Initial),
+				Max:     time.Duration(r.Backoff.Max),
+			},
+			Storm: supervisor.Storm{
+				Failures: r.Storm.Failures,
+				Window:   time.Duration(r.Storm.Window),
+			},
+		},
+	}
+}
+
+func (c *Caller) path() string { return filepath.Join(c.opt.Dir, c.cfg.Name+".conf") }
+
+// file returns the configuration file as it has to be right now; the password
+// may have been replaced since the last start.
+func (c *Caller) file() ([]byte, error) {
+	args, err := arguments(c.cfg, c.opt)
+	if err != nil {
+		return nil, fmt.Errorf("caller %s: %w", c.cfg.Name, err)
+	}
+	file, err := encode(args)
+	if err != nil {
+		return nil, fmt.Errorf("caller %s: cannot write pjsua's configuration file: %w", c.cfg.Name, err)
+	}
+	return file, nil
+}
+
+func (c *Caller) prepare(context.Context) error {
+	file, err := c.file()
+	if err != nil {
+		return err
+	}
+	if err := writePrivate(c.path(), file); err != nil {
+		return fmt.Errorf("caller %s: cannot write pjsua's configuration file: %w", c.cfg.Name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = newRun()
+	return nil
+}
+
+func (c *Caller) current() *run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run
+}
+
+// ready waits until pjsua reads its console. It does not wait for a registrar:
+// one that is down would make every start a failed one.
+func (c *Caller) ready(ctx context.Context, inst *supervisor.Instance) error {
+	r := c.current()
+	r.console.attach(inst.Stdin)
+	select {
+	case <-r.started:
+		return nil
+	case <-ctx.Done():
+		if why := r.failure(); why != "" {
+			return fmt.Errorf("pjsua did not start: %s", why)
+		}
+		return fmt.Errorf("pjsua did not start: %w", context.Cause(ctx))
+	}
+}
+
+// healthy reports a sound device that is lost for this run of pjsua: measured,
+// it never opens it again.
+func (c *Caller) healthy(context.Context, *supervisor.Instance) error {
+	if fault := c.current().audioFault(); fault != "" {
+		return fmt.Errorf("sound is lost: %s", fault)
+	}
+	return nil
+}
+
+// quit makes pjsua hang up, unregister and end; on SIGTERM it would just die.
+func (c *Caller) quit(ctx context.Context, inst *supervisor.Instance) error {
+	r := c.current()
+	r.console.attach(inst.Stdin)
+	return r.console.send(ctx, "q")
+}
+
+func (c *Caller) exitCode(_ *supervisor.Instance, code int) int {
+	return c.current().exitCode(code)
+}
+
+// output takes one line of pjsua's: events first, so that whoever sees the line
+// can rely on the state.
+func (c *Caller) output(line supervisor.Line) {
+	event, understood, show := c.current().observe(line)
+	if understood {
+		event.Caller = c.cfg.Name
+		c.report(event)
+	}
+	if show {
+		c.opt.Output(line)
+	}
+}
+
+// Observe takes a line of pjsua's output and returns the event that it
+// completes, if any. The caller's own process is observed without it.
+func (c *Caller) Observe(line supervisor.Line) (Event, bool) {
+	event, understood, _ := c.current().observe(line)
+	event.Caller = c.cfg.Name
+	return event, understood
+}
+
+func (c *Caller) report(event Event) {
+	if event.Cause != "" && c.current().first(event.Cause) {
+		c.opt.Logger.Warn(event.Cause, "caller", c.cfg.Name, "cure", event.Cure,
+			"pjsua", strings.TrimSpace(event.Text))
+	}
+	if c.opt.Events != nil {
+		c.opt.Events(event)
+	}
+}
