@@ -36,6 +36,9 @@ const (
 	ExitConfig      = 78 // pjsua refused an option
 )
 
+// Program is the one that callers run unless told otherwise.
+const Program = "pjsua"
+
 // Options are what a Caller needs beside its part of the configuration.
 type Options struct {
 	// Dir is where the configuration file is written; it is made with mode 0700.
@@ -51,7 +54,7 @@ type Options struct {
 	Needs []string
 	// Critical makes the caller's end the supervisor's end.
 	Critical bool
-	// Program is pjsua's name or path; empty means "pjsua".
+	// Program is pjsua's name or path; empty means Program.
 	Program string
 	// Output receives pjsua's lines, without the console's menu. It must not
 	// block for long; nil discards them.
@@ -79,7 +82,7 @@ func New(cfg config.Caller, opt Options) (*Caller, error) {
 		opt.Logger = slog.Default()
 	}
 	if opt.Program == "" {
-		opt.Program = "pjsua"
+		opt.Program = Program
 	}
 	if opt.Output == nil {
 		opt.Output = func(supervisor.Line) {}
