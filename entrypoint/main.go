@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
+
+	"github.com/nullcard/nullcard/supervisor"
 )
 
 // Exit codes beside those of the supervised program; 64 to 78 as in sysexits.h.
@@ -49,11 +52,27 @@ var errUsage = exitError{exitUsage, errors.New("usage")}
 
 func commands() []command {
 	return []command{
+		runCommand,
+		healthCommand,
+		statusCommand,
+		playCommand,
+		recordCommand,
+		toneCommand,
 		versionCommand,
 	}
 }
 
+// processStart is what the times in the log count from.
+var processStart = time.Now()
+
+// signals are those that `run` and `init` act on. They are caught before
+// anything else happens.
+var signals <-chan os.Signal
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == runCommand.name {
+		signals = supervisor.CatchSignals()
+	}
 	os.Exit(Main(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }
 

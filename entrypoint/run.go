@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nullcard/nullcard/audio"
+	"github.com/nullcard/nullcard/caller"
+	"github.com/nullcard/nullcard/config"
+	"github.com/nullcard/nullcard/control"
+	"github.com/nullcard/nullcard/supervisor"
+)
+
+var runCommand = command{
+	name:    "run",
+	summary: "start the sound server, prove the devices, run callers, apps and CMD",
+	run:     run,
+}
+
+func run(ctx context.Context, args []string, std stdio) error {
+	f := newFlags("run", "[--config FILE] [--] [CMD ARG…]", std)
+	file := f.String("config", "", "configuration `FILE` (default "+config.DefaultFile+", if it is there)")
+	if err := parseFlags(f, args); err != nil {
+		return err
+	}
+	c, err := config.Load(*file, os.Environ(), func(c *config.Config) { addCommand(c, f.Args()) })
+	if err != nil {
+		return exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
+	}
+	lock, err := lockRuntimeDir(c.RuntimeDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+
+	out := newOutput(std, c.Log.Format)
+	log := out.logger()
+	for _, w := range c.Warnings {
+		log.Warn(w)
+	}
+	specs, err := processes(c, out, log)
+	if err != nil {
+		return err
+	}
+	return supervise(ctx, c, specs, out, log)
+}
+
+// addCommand adds what the command line asks for to what the configuration
+// says; where neither asks for anything and pjsua is there, a caller.
+func addCommand(c *config.Config, cmd []string) {
+	if len(cmd) > 0 {
+		c.Apps = append(c.Apps, config.App{
+			Name: "app", Command: cmd, Critical: true, Restart: config.Restart{Policy: string(supervisor.Never)},
+		})
+		return
+	}
+	if c.File != "" || len(c.Callers) > 0 {
+		return
+	}
+	if _, err := exec.LookPath(caller.Program); err == nil {
+		c.AddCaller()
+	}
+}
+
+// processes turns the configuration into what the supervisor runs.
+func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Spec, error) {
+	var specs []supervisor.Spec
+	var needs []string
+	if c.Audio.Backend == config.BackendPulse {
+		server, err := audio.NewServer(audio.Options{
+			RuntimeDir: c.RuntimeDir,
+			Devices:    audio.Devices(c),
+			Start:      processStart,
+			Log:        log,
+		})
+		if err != nil {
+			return nil, exitError{exitConfig, err}
+		}
+		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
+			return nil, exitError{exitCantCreate, err}
+		}
+		specs = append(specs, server.Spec())
+		needs = []string{audio.ProcessName}
+	}
+	for _, r := range c.Callers {
+		device, _ := c.Device(r.Device)
+		one, err := caller.New(r, caller.Options{
+			Dir:       filepath.Join(c.RuntimeDir, "callers"),
+			Rate:      device.Rate,
+			NullAudio: c.Audio.Backend == config.BackendNull,
+			Env:       environment(c, r.Device),
+			Needs:     needs,
+			Critical:  r.Critical,
+			Output:    out.line,
+			Logger:    log,
+		})
+		if err != nil {
+			return nil, exitError{exitConfig, err}
+		}
+		specs = append(specs, one.Spec())
+	}
+	for _, a := range c.Apps {
+		specs = append(specs, supervisor.Spec{
+			Name:     a.Name,
+			Command:  a.Command,
+			Env:      append(environment(c, a.Device), a.Env...),
+			Dir:      a.Dir,
+			Needs:    slices.Concat(needs, a.Needs),
+			Restart:  restart(a.Restart),
+			Critical: a.Critical,
+			Forward:  true,
+		})
+	}
+	return specs, nil
+}
+
+// environment is what a program needs to find its device and nothing else.
+func environment(c *config.Config, device string) []string {
+	env := os.Environ()
+	if c.Audio.Backend == config.BackendPulse {
+		env = append(env, audio.ClientEnv(c.RuntimeDir, device)...)
+	}
+	return env
+}
+
+func restart(r config.Restart) supervisor.Restart {
+	return supervisor.Restart{
+		Policy:  supervisor.Policy(r.Policy),
+		Backoff: supervisor.Backoff{Initial: time.Duration(r.Backoff.Initial), Max: time.Duration(r.Backoff.Max)},
+		Storm:   supervisor.Storm{Failures: r.Storm.Failures, Window: time.Duration(r.Storm.Window)},
+	}
+}
+
+// supervise runs the processes to their end while the control socket answers.
+func supervise(ctx context.Context, c *config.Config, specs []supervisor.Spec, out *output, log *slog.Logger) error {
+	s, err := supervisor.New(supervisor.Options{
+		StopBudget: time.Duration(c.StopBudget),
+		Signals:    signals,
+		Logger:     log,
+		Output:     out.line,
+	}, specs)
+	if err != nil {
+		return exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
+	}
+	listener, err := control.Listen(controlSocket(c.RuntimeDir))
+	if err != nil {
+		return exitError{exitCantCreate, err}
+	}
+	status := func() control.Status {
+		st := control.Status{Version: version, Started: processStart, Backend: c.Audio.Backend, Processes: s.Status()}
+		for _, d := range c.Devices {
+			st.Devices = append(st.Devices, d.Name)
+		}
+		return st
+	}
+	serving, stop := context.WithCancel(ctx)
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := control.Serve(serving, listener, status); err != nil {
+			log.Error("the control socket is lost", "error", err)
+		}
+	})
+	defer served.Wait()
+	defer stop()
+
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	log.Info("nullcard runs", "version", version, "pid", os.Getpid(), "uid", os.Getuid(), "backend", c.Audio.Backend, "processes", names)
+	code, err := s.Run(ctx)
+	switch {
+	case code == 0:
+		return nil
+	case err == nil:
+		err = errors.New("a process ended with failure")
+	}
+	return exitError{code, err}
+}
