@@ -11,25 +11,6 @@ type Clip struct {
 	Samples []float64
 }
 
-// FromInt16 makes a clip of signed 16-bit samples (s16le once decoded).
-func FromInt16(rate int, samples []int16) Clip {
-	c := Clip{Rate: rate, Samples: make([]float64, len(samples))}
-	for i, s := range samples {
-		c.Samples[i] = float64(s) / 32768
-	}
-	return c
-}
-
-// Int16 returns the samples as signed 16-bit numbers; what is louder than full
-// scale is clipped.
-func (c Clip) Int16() []int16 {
-	out := make([]int16, len(c.Samples))
-	for i, s := range c.Samples {
-		out[i] = int16(math.Round(min(max(s*32768, -32768), 32767)))
-	}
-	return out
-}
-
 // Duration is the length of the clip.
 func (c Clip) Duration() time.Duration {
 	if c.Rate == 0 {

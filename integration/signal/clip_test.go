@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/nullcard/nullcard/audio/pcm"
 )
 
 func near(t *testing.T, what string, got, want, tolerance float64) {
@@ -130,14 +132,34 @@ func TestResampleKeepsPitchAndPlace(t *testing.T) {
 	}
 }
 
-func TestInt16ClipsAndRounds(t *testing.T) {
+func TestWAV(t *testing.T) {
 	c := Clip{Rate: 8000, Samples: []float64{0, 1, -1, 2, -2, 0.5}}
-	want := []int16{0, 32767, -32768, 32767, -32768, 16384}
-	for i, got := range c.Int16() {
-		if got != want[i] {
-			t.Errorf("sample %d = %d, want %d", i, got, want[i])
-		}
+	back, err := DecodeWAV(c.EncodeWAV())
+	if err != nil {
+		t.Fatal(err)
 	}
-	back := FromInt16(8000, want)
-	near(t, "back", back.Samples[5], 0.5, 0)
+	want := []float64{0, 32767. / 32768, -1, 32767. / 32768, -1, 0.5}
+	if back.Rate != 8000 || len(back.Samples) != len(want) {
+		t.Fatalf("got %+v", back)
+	}
+	for i, got := range back.Samples {
+		near(t, "sample", got, want[i], 1./32768)
+	}
+	if _, err := DecodeWAV(c.EncodeWAV()[:50]); err == nil {
+		t.Error("a file that is cut short was taken for whole")
+	}
+	if _, err := DecodeWAV([]byte("no sound")); err == nil {
+		t.Error("text was taken for sound")
+	}
+}
+
+func TestStereoIsMixed(t *testing.T) {
+	format := pcm.Format{Rate: 16000, Channels: 2, Encoding: pcm.S16}
+	file := pcm.EncodeS16(pcm.WAVHeader(format, 8), []float64{0.5, 0.25, -0.5, 0.5})
+	c, err := DecodeWAV(file)
+	if err != nil || len(c.Samples) != 2 {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	near(t, "first", c.Samples[0], 0.375, 1e-4)
+	near(t, "second", c.Samples[1], 0, 1e-4)
 }
