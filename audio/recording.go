@@ -13,10 +13,10 @@ import (
 // Recording is a stream of samples out of a source. One goroutine at a time may
 // read.
 type Recording struct {
-	c      *Conn
-	index  uint32
-	format pcm.Format
-	block  time.Duration
+	c        *Conn
+	index    uint32
+	format   pcm.Format
+	fragment time.Duration // that comes at a time, if nobody asks for less
 
 	mu       sync.Mutex
 	buf      []byte
@@ -44,7 +44,7 @@ func (c *Conn) recordStream(ctx context.Context, o StreamOptions, peaks bool) (*
 		return nil, fmt.Errorf("cannot record: %w", err)
 	}
 	r := &Recording{
-		c: c, format: o.Format, block: o.Latency,
+		c: c, format: o.Format, fragment: 2 * o.Latency,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	// With AdjustLatency half of the fragment size is the source's latency, the
@@ -55,7 +55,7 @@ func (c *Conn) recordStream(ctx context.Context, o StreamOptions, peaks bool) (*
 		SourceIndex:        proto.Undefined,
 		SourceName:         o.Device,
 		BufferMaxLength:    proto.Undefined,
-		BufferFragSize:     uint32(max(o.Format.Bytes(2*o.Latency), o.Format.FrameBytes())),
+		BufferFragSize:     uint32(max(o.Format.Bytes(r.fragment), o.Format.FrameBytes())),
 		NoMove:             true,
 		PeakDetect:         peaks,
 		AdjustLatency:      true,
@@ -175,7 +175,9 @@ func (r *Recording) Begin(ctx context.Context) (time.Time, error) {
 		return now.Add(time.Duration(l.MonitorLatency)*time.Microsecond -
 			time.Duration(l.Latency)*time.Microsecond - r.format.Duration(l.WriteIndex)), nil
 	}
+	// Behind a remapping the server does not tell how far it is ahead; the
+	// first block of a fragment sounds when its last one is rendered.
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.earliest.Add(r.block), nil
+	return r.earliest.Add(r.fragment), nil
 }

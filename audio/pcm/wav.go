@@ -72,8 +72,9 @@ func ReadWAV(r io.Reader) (Format, int64, error) {
 			if !known {
 				return Format{}, 0, errors.New("broken WAV file: its samples come before their format")
 			}
-			// ffmpeg writes all ones to a pipe, others 0 or a huge value.
-			if size == 0 || size >= math.MaxInt32 || string(riff[0:4]) == "RF64" {
+			// To a pipe, ffmpeg writes all ones, espeak-ng and sox a little less
+			// than 2 GiB, others 0.
+			if size == 0 || size >= 0x7FFF0000 || string(riff[0:4]) == "RF64" {
 				return f, Unknown, nil
 			}
 			return f, size, nil

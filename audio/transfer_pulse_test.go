@@ -1,0 +1,148 @@
+//go:build pulse
+
+package audio
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nullcard/nullcard/audio/pcm"
+)
+
+func dial(t *testing.T, s *Server) *Conn {
+	t.Helper()
+	c, err := Dial(t.Context(), Socket(s.o.RuntimeDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// capture records in the background and gives what was recorded.
+func capture(t *testing.T, c *Conn, o StreamOptions, d time.Duration) func() ([]float64, Transfer) {
+	t.Helper()
+	var b bytes.Buffer
+	var transfer Transfer
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		transfer, err = Capture(t.Context(), c, o, int64(o.Format.Frames(d)), &b)
+	}()
+	return func() ([]float64, Transfer) {
+		t.Helper()
+		<-done
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := b.Len(), o.Format.Bytes(d); got != want {
+			t.Errorf("recorded %d bytes, want exactly %d", got, want)
+		}
+		return o.Format.Encoding.Decode(nil, b.Bytes()), transfer
+	}
+}
+
+// TestTransfersTellTheirTime feeds a chirp and finds it where the times that
+// both ends report say that it is.
+func TestTransfersTellTheirTime(t *testing.T) {
+	s, _ := startServer(t)
+	d := Device{Name: "virtual"}
+	for _, tt := range []struct{ name, sink, source string }{
+		{"mic", d.MicFeed(), d.Mic()},
+		{"speaker", d.Speaker(), d.SpeakerMonitor()},
+	} {
+		for _, rate := range []int{16000, 48000, 44100} {
+			t.Run(tt.name+" "+pcm.Format{Rate: rate, Channels: 1}.String(), func(t *testing.T) {
+				f := pcm.Format{Rate: 16000, Channels: 1}
+				result := capture(t, dial(t, s), StreamOptions{Device: tt.source, Format: f}, time.Second)
+				chirp := pcm.Chirp(rate, 100*time.Millisecond, 0.5)
+				silence := make([]float64, rate/5)
+				sound := append(append(append([]float64(nil), silence...), chirp...), silence...)
+				played, err := Feed(t.Context(), dial(t, s), StreamOptions{
+					Device: tt.sink, Format: pcm.Format{Rate: rate, Channels: 1},
+				}, bytes.NewReader(pcm.EncodeS16(nil, sound)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				heard, recorded := result()
+				m := pcm.Find(heard, pcm.Chirp(16000, 100*time.Millisecond, 0.5))
+				if m.Score < 0.9 || m.Gain < 0.9 || m.Gain > 1.1 {
+					t.Fatalf("the chirp came out as %+v", m)
+				}
+				sent := played.Started.Add(200 * time.Millisecond)
+				arrived := recorded.Started.Add(f.Duration(int64(2 * m.Offset)))
+				delay := arrived.Sub(sent)
+				t.Logf("%d underflows, delay by the times told: %v", played.Underflows, delay)
+				if delay < -5*time.Millisecond || delay > 5*time.Millisecond {
+					t.Errorf("the chirp came %v after it was played", delay)
+				}
+			})
+		}
+	}
+}
+
+// TestOtherClientsHearAndAreHeard has PulseAudio's own tools as witnesses.
+func TestOtherClientsHearAndAreHeard(t *testing.T) {
+	s, _ := startServer(t)
+	env := append(ClientEnv(s.o.RuntimeDir, "virtual"), "PATH="+path(), "HOME="+t.TempDir())
+	if err := WriteClientFiles(s.o.RuntimeDir); err != nil {
+		t.Fatal(err)
+	}
+	f := pcm.Format{Rate: 16000, Channels: 1}
+	chirp := pcm.Chirp(16000, 100*time.Millisecond, 0.5)
+	const pause = 8000
+	sound := append(append(make([]float64, pause), chirp...), make([]float64, pause)...)
+	find := func(t *testing.T, heard []float64) {
+		t.Helper()
+		if m := pcm.Find(heard, chirp); m.Score < 0.95 || m.Gain < 0.9 || m.Gain > 1.1 {
+			t.Errorf("the chirp came out as %+v", m)
+		}
+	}
+	t.Run("parec hears what we feed", func(t *testing.T) {
+		// The source is the one that the environment names.
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := exec.CommandContext(ctx, "parec", "--raw", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=20")
+		cmd.Env = env
+		var b bytes.Buffer
+		cmd.Stdout = &b
+		if err := cmd.Start(); err != nil {
+			t.Fatalf("cannot start parec: %v; this test needs pulseaudio-utils", err)
+		}
+		if _, err := Feed(t.Context(), dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.MicFeed(), Format: f},
+			bytes.NewReader(pcm.EncodeS16(nil, sound))); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		_ = cmd.Wait()
+		find(t, pcm.S16.Decode(nil, b.Bytes()))
+	})
+	t.Run("we hear what pacat plays", func(t *testing.T) {
+		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 2*time.Second)
+		cmd := exec.CommandContext(t.Context(), "pacat", "--raw", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=20")
+		cmd.Env = env
+		cmd.Stdin = bytes.NewReader(pcm.EncodeS16(nil, sound))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("pacat: %v %s; this test needs pulseaudio-utils", err, out)
+		}
+		heard, _ := result()
+		find(t, heard)
+	})
+	t.Run("pactl lists the devices", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), "pactl", "info")
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("pactl: %v %s", err, out)
+		}
+		for _, want := range []string{"Default Sink: virtual_speaker\n", "Default Source: virtual_mic\n"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("pactl info has no %q:\n%s", want, out)
+			}
+		}
+	})
+}
