@@ -194,6 +194,7 @@ func (c *Caller) healthy(context.Context, *supervisor.Instance) error {
 // quit makes pjsua hang up, unregister and end; on SIGTERM it would just die.
 func (c *Caller) quit(ctx context.Context, inst *supervisor.Instance) error {
 	r := c.current()
+	r.quits()
 	r.console.attach(inst.Stdin)
 	return r.console.send(ctx, "q")
 }

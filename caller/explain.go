@@ -81,6 +81,9 @@ var sipStatus = regexp.MustCompile(`(registration failed), status=(\d{3})\b|\[re
 // Explain tells cause and cure of an error in a line of pjsua's, ALSA's or
 // JACK's output. It is false for a line that tells of none that is known.
 func Explain(text string) (cause, cure string, ok bool) {
+	if strings.Contains(text, "will try next server") {
+		return "", "", false // pjsua goes from TCP to UDP by itself
+	}
 	for _, k := range knownErrors {
 		if k.text.MatchString(text) {
 			return k.cause, k.cure, true

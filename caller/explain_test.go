@@ -41,7 +41,8 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: more than one line", text)
 		}
 	}
-	for _, text := range []string{"", "Ready: Success", "Call 0 is DISCONNECTED [reason=200 (OK)]", "Call 0 state changed to CONFIRMED"} {
+	for _, text := range []string{"", "Ready: Success", "Call 0 is DISCONNECTED [reason=200 (OK)]", "Call 0 state changed to CONFIRMED",
+		"....Temporary failure in sending Request msg INVITE/cseq=4662 (tdta0x55f891becb50), will try next server: Unsuitable transport selected (PJSIP_ETPNOTSUITABLE)"} {
 		if cause, _, ok := Explain(text); ok {
 			t.Errorf("%q was explained as %q", text, cause)
 		}

@@ -19,13 +19,15 @@ type run struct {
 	failed    Event // the last error before the start
 	fault     string
 	told      map[string]bool
+	outgoing  map[int]bool // calls that we made
+	quitting  bool
 	menu      bool  // inside the console's menu
 	incoming  Event // an incoming call whose lines are still coming
 	summary   summary
 }
 
 func newRun() *run {
-	return &run{started: make(chan struct{}), told: map[string]bool{}}
+	return &run{started: make(chan struct{}), told: map[string]bool{}, outgoing: map[int]bool{}}
 }
 
 var (
@@ -83,8 +85,17 @@ func (r *run) observe(line supervisor.Line) (e Event, understood, show bool) {
 		if r.fault == "" {
 			r.fault = e.Reason
 		}
+	case Calling:
+		r.outgoing[e.Call] = true
 	case Disconnected:
 		e.Peer, e.Duration = r.summary.take()
+		if !r.outgoing[e.Call] {
+			e.Cause, e.Cure = "", "" // it is we who were busy, or not there
+		}
+		delete(r.outgoing, e.Call)
+	}
+	if r.quitting {
+		e.Cause, e.Cure = "", ""
 	}
 	if !r.isStarted && e.Cause != "" && e.Kind != RegistrationFailed {
 		r.failed = e
@@ -126,6 +137,12 @@ func (r *run) failure() string {
 		return ""
 	}
 	return r.failed.Cause + "; " + r.failed.Cure
+}
+
+func (r *run) quits() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.quitting = true
 }
 
 func (r *run) audioFault() string {
