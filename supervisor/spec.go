@@ -53,6 +53,10 @@ type Spec struct {
 	// long; nil means Options.Output.
 	Output func(Line)
 
+	// Forward passes SIGHUP, SIGUSR1 and SIGUSR2, when the supervisor gets
+	// them, on to the process group.
+	Forward bool
+
 	// Critical ends the supervisor when the process has ended for good, with
 	// its exit code.
 	Critical bool
@@ -89,6 +93,15 @@ type Stop struct {
 	Grace time.Duration
 }
 
+// Defaults for zero values; those of Restart and Stop.Grace are with their
+// decisions.
+const (
+	DefaultReadyTimeout   = 30 * time.Second
+	DefaultHealthInterval = 10 * time.Second
+	DefaultHealthTimeout  = 5 * time.Second
+	DefaultFailures       = 3
+)
+
 // Policy says after which ends a process is started again.
 type Policy string
 
@@ -108,14 +121,15 @@ type Restart struct {
 }
 
 // Backoff spaces restarts: before try n the pause is drawn evenly from 0 to
-// min(Max, Initial·2ⁿ) ("full jitter"). A run of at least Reset starts the
-// count anew.
+// min(Max, Initial·2ⁿ) ("full jitter"). A run that was ready for at least Reset
+// starts the count anew.
 type Backoff struct {
 	Initial, Max, Reset time.Duration
 }
 
 // Storm gives up on a process that failed Failures times within Window: the
-// supervisor ends with the process' last exit code.
+// supervisor ends with the process' last exit code. Negative Failures never
+// give up.
 type Storm struct {
 	Failures int
 	Window   time.Duration

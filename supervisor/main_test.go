@@ -1,0 +1,132 @@
+package supervisor
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain makes the test binary its own helper: with HELPER set it is one of
+// the ill-behaved programs that a supervisor meets.
+func TestMain(m *testing.M) {
+	if os.Getenv("HELPER") != "" {
+		os.Exit(helper(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// self is the command of a helper that carries out steps, in order, and ends
+// with code 0:
+//
+//	say TEXT         a line on stdout
+//	err TEXT         a line on stderr
+//	exit N           end with code N
+//	die N            end by signal N
+//	sleep            for ever
+//	wait DURATION
+//	ignore N         ignore signal N
+//	on N CODE        end with CODE at signal N
+//	tell N           print "signal N" at each signal N
+//	fork STEPS       run a child in the same group, its steps separated by "/"
+//	leave STEPS      the same in a session of its own
+//	read             print each line of stdin; quit at "q", or at its end with 9
+//	touch FILE       make a file
+//	until FILE       wait for a file
+//	env NAME, pgrp   print something of the environment
+func self(steps ...string) []string { return append([]string{os.Args[0]}, steps...) }
+
+func helperEnv() []string {
+	return append(os.Environ(), "HELPER=1", "GORACE=atexit_sleep_ms=0")
+}
+
+func helper(steps []string) int {
+	number := func(s string) int {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(99)
+		}
+		return n
+	}
+	for _, step := range steps {
+		verb, arg, _ := strings.Cut(step, " ")
+		switch verb {
+		case "say":
+			fmt.Println(arg)
+		case "err":
+			fmt.Fprintln(os.Stderr, arg)
+		case "exit":
+			return number(arg)
+		case "die":
+			signal.Reset(syscall.Signal(number(arg)))
+			_ = syscall.Kill(os.Getpid(), syscall.Signal(number(arg)))
+			time.Sleep(time.Minute)
+		case "sleep":
+			time.Sleep(time.Hour)
+		case "wait":
+			d, err := time.ParseDuration(arg)
+			if err != nil {
+				return 99
+			}
+			time.Sleep(d)
+		case "ignore":
+			signal.Ignore(syscall.Signal(number(arg)))
+		case "on":
+			n, code, _ := strings.Cut(arg, " ")
+			c := make(chan os.Signal, 1)
+			signal.Notify(c, syscall.Signal(number(n)))
+			go func() { <-c; os.Exit(number(code)) }()
+		case "tell":
+			c := make(chan os.Signal, 8)
+			signal.Notify(c, syscall.Signal(number(arg)))
+			go func() {
+				for range c {
+					fmt.Println("signal " + arg)
+				}
+			}()
+		case "fork", "leave":
+			cmd := exec.Command(os.Args[0], strings.Split(arg, "/")...)
+			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: verb == "leave"}
+			if err := cmd.Start(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 99
+			}
+		case "read":
+			in := bufio.NewScanner(os.Stdin)
+			for in.Scan() {
+				fmt.Println("read " + in.Text())
+				if in.Text() == "q" {
+					return 0
+				}
+			}
+			return 9
+		case "touch":
+			if err := os.WriteFile(arg, nil, 0o600); err != nil {
+				return 99
+			}
+		case "until":
+			for {
+				if _, err := os.Stat(arg); err == nil {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+		case "env":
+			fmt.Println(os.Getenv(arg))
+		case "pgrp":
+			fmt.Println(os.Getpid() == syscall.Getpgrp())
+		default:
+			fmt.Fprintln(os.Stderr, "unknown step", step)
+			return 99
+		}
+	}
+	return 0
+}

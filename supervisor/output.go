@@ -1,0 +1,316 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// MaxLine is the length at which a line is cut in two, in bytes.
+	MaxLine = 16 << 20
+	// TailLines is how many lines are kept of each process, up to
+	// tailBytes in all.
+	TailLines = 1000
+	tailBytes = 1 << 20
+
+	// queueBytes may wait for the sink of one process (one longer line may
+	// wait alone). When they do, the process' writes are held up by at most
+	// sinkPatience; then lines are dropped, and counted, until half of the
+	// queue is free.
+	queueBytes   = 4 << 20
+	sinkPatience = 50 * time.Millisecond
+	lineOverhead = 96 // of a queued Line beside its text, in bytes
+)
+
+// output takes the lines of one process over all its runs: it keeps the last
+// ones, and hands all to the sink, one at a time.
+type output struct {
+	process string
+	sink    func(Line)
+	onDrop  func(lines, bytes uint64) // called by the sink's goroutine
+
+	mu   sync.Mutex
+	tail ring
+
+	queue                      []Line
+	queued                     int // bytes, with the line in the sink's hands
+	dropping                   bool
+	dropped                    uint64 // lines, in all
+	episodeLines, episodeBytes uint64
+	closing                    bool
+	arrived                    chan struct{} // one signal for the sink's goroutine
+	space                      chan struct{} // closed when the queue has shrunk; nil when nobody waits
+	done                       chan struct{} // closed when the sink's goroutine has ended
+}
+
+func newOutput(process string, sink func(Line), onDrop func(lines, bytes uint64)) *output {
+	o := &output{process: process, sink: sink, onDrop: onDrop, arrived: make(chan struct{}, 1), done: make(chan struct{})}
+	if sink == nil {
+		close(o.done)
+	} else {
+		go o.drain()
+	}
+	return o
+}
+
+// put takes one line. It returns within sinkPatience.
+func (o *output) put(l Line) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tail.add(l)
+	if o.sink == nil || o.closing {
+		return
+	}
+	size := len(l.Text) + lineOverhead
+	var patience <-chan time.Time
+	for o.queued > 0 && o.queued+size > queueBytes && !o.dropping {
+		if patience == nil {
+			t := time.NewTimer(sinkPatience)
+			defer t.Stop()
+			patience = t.C
+		}
+		if o.space == nil {
+			o.space = make(chan struct{})
+		}
+		space := o.space
+		o.mu.Unlock()
+		expired := false
+		select {
+		case <-space:
+		case <-patience:
+			expired = true
+		}
+		o.mu.Lock()
+		o.dropping = o.dropping || expired
+	}
+	if o.dropping {
+		o.dropped++
+		o.episodeLines++
+		o.episodeBytes += uint64(len(l.Text))
+		return
+	}
+	o.queue = append(o.queue, l)
+	o.queued += size
+	select {
+	case o.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (o *output) drain() {
+	defer close(o.done)
+	for {
+		o.mu.Lock()
+		if len(o.queue) == 0 {
+			o.queue = nil
+			if o.closing {
+				o.mu.Unlock()
+				return
+			}
+			o.mu.Unlock()
+			<-o.arrived
+			continue
+		}
+		l := o.queue[0]
+		o.queue[0] = Line{}
+		o.queue = o.queue[1:]
+		o.mu.Unlock()
+
+		o.sink(l)
+
+		o.mu.Lock()
+		o.queued -= len(l.Text) + lineOverhead
+		if o.space != nil {
+			close(o.space)
+			o.space = nil
+		}
+		var lines, size uint64
+		if o.dropping && o.queued <= queueBytes/2 {
+			lines, size = o.episodeLines, o.episodeBytes
+			o.dropping, o.episodeLines, o.episodeBytes = false, 0, 0
+		}
+		o.mu.Unlock()
+		if lines > 0 {
+			o.onDrop(lines, size)
+		}
+	}
+}
+
+// close waits until the sink has everything. When the context ends first, the
+// sink is stuck, and left so.
+func (o *output) close(ctx context.Context) {
+	o.mu.Lock()
+	o.closing = true
+	o.mu.Unlock()
+	select {
+	case o.arrived <- struct{}{}:
+	default:
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		o.mu.Lock()
+		o.dropped += uint64(len(o.queue))
+		o.queue = nil
+		o.mu.Unlock()
+	}
+}
+
+func (o *output) last(n int) []Line {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.tail.last(n)
+}
+
+func (o *output) droppedLines() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped
+}
+
+// ring keeps the last TailLines lines, fewer when they hold more than
+// tailBytes. Of a line that is longer alone, the begin is kept.
+type ring struct {
+	lines []Line // in order from at on, around the end
+	at    int
+	size  int
+}
+
+func (r *ring) add(l Line) {
+	if len(l.Text) > tailBytes/4 {
+		l.Text = append(bytes.Clone(l.Text[:tailBytes/4]), "…"...)
+	}
+	r.size += len(l.Text)
+	if len(r.lines) < TailLines {
+		r.lines = append(r.lines, l)
+	} else {
+		r.size -= len(r.lines[r.at].Text)
+		r.lines[r.at] = l
+		r.at = (r.at + 1) % TailLines
+	}
+	if r.size > tailBytes {
+		keep := r.last(len(r.lines))
+		for r.size > tailBytes*3/4 {
+			r.size -= len(keep[0].Text)
+			keep = keep[1:]
+		}
+		r.lines, r.at = append([]Line(nil), keep...), 0
+	}
+}
+
+func (r *ring) last(n int) []Line {
+	n = max(0, min(n, len(r.lines)))
+	out := make([]Line, 0, n)
+	for i := len(r.lines) - n; i < len(r.lines); i++ {
+		out = append(out, r.lines[(r.at+i)%len(r.lines)])
+	}
+	return out
+}
+
+// stream reads one pipe of one run and cuts it into lines.
+type stream struct {
+	name string
+	file *os.File
+	out  *output
+	rest []byte // of a line whose end has not been seen
+	done chan struct{}
+}
+
+func newStream(fd int, name string, out *output) (*stream, error) {
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return nil, err
+	}
+	s := &stream{name: name, file: os.NewFile(uintptr(fd), out.process+" "+name), out: out, done: make(chan struct{})}
+	go s.read()
+	return s, nil
+}
+
+func (s *stream) read() {
+	defer close(s.done)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := s.file.Read(buf)
+		s.split(buf[:n])
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.empty(buf)
+		}
+		break
+	}
+	if len(s.rest) > 0 {
+		s.emit(s.rest)
+		s.rest = nil
+	}
+	_ = s.file.Close()
+}
+
+// empty takes what is in the pipe, and no more: somebody outside the group may
+// hold its other end and go on writing.
+func (s *stream) empty(buf []byte) {
+	_ = s.file.SetReadDeadline(time.Time{})
+	conn, err := s.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	left := 64 << 10
+	_ = conn.Control(func(fd uintptr) {
+		if size, err := unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0); err == nil {
+			left = size
+		}
+	})
+	for left > 0 {
+		n := 0
+		_ = conn.Read(func(fd uintptr) bool {
+			for {
+				if n, err = syscall.Read(int(fd), buf); err != syscall.EINTR {
+					return true // never wait
+				}
+			}
+		})
+		if n <= 0 || err != nil {
+			return
+		}
+		left -= n
+		s.split(buf[:n])
+	}
+}
+
+func (s *stream) split(b []byte) {
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			s.rest = append(s.rest, b...)
+			for len(s.rest) >= MaxLine {
+				s.emit(s.rest[:MaxLine])
+				s.rest = append([]byte(nil), s.rest[MaxLine:]...)
+			}
+			return
+		}
+		if len(s.rest) > 0 {
+			s.emit(append(s.rest, b[:i]...))
+			s.rest = nil
+		} else {
+			s.emit(b[:i])
+		}
+		b = b[i+1:]
+	}
+}
+
+func (s *stream) emit(text []byte) {
+	s.out.put(Line{Time: time.Now(), Process: s.out.process, Stream: s.name, Text: bytes.Clone(text)})
+}
+
+// finish ends the reading once everything that is in the pipe has been taken.
+func (s *stream) finish() {
+	_ = s.file.SetReadDeadline(time.Now())
+	<-s.done
+}
