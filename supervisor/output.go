@@ -39,7 +39,7 @@ type output struct {
 	mu   sync.Mutex
 	tail ring
 
-	queue                      []Line
+	queue                      []queued
 	queued                     int // bytes, with the line in the sink's hands
 	dropping                   bool
 	dropped                    uint64 // lines, in all
@@ -58,6 +58,12 @@ func newOutput(process string, sink func(Line), onDrop func(lines, bytes uint64)
 		go o.drain()
 	}
 	return o
+}
+
+// queued is a line for the sink, or a mark that is closed when it is reached.
+type queued struct {
+	Line
+	mark chan struct{}
 }
 
 // put takes one line. It returns within sinkPatience.
@@ -96,11 +102,32 @@ func (o *output) put(l Line) {
 		o.episodeBytes += uint64(len(l.Text))
 		return
 	}
-	o.queue = append(o.queue, l)
+	o.queue = append(o.queue, queued{Line: l})
 	o.queued += size
 	select {
 	case o.arrived <- struct{}{}:
 	default:
+	}
+}
+
+// settle waits until the sink has had all that was put so far, unless it is
+// stuck.
+func (o *output) settle(ctx context.Context) {
+	if o.sink == nil {
+		return
+	}
+	had := make(chan struct{})
+	o.mu.Lock()
+	o.queue = append(o.queue, queued{mark: had})
+	o.mu.Unlock()
+	select {
+	case o.arrived <- struct{}{}:
+	default:
+	}
+	select {
+	case <-had:
+	case <-o.done:
+	case <-ctx.Done():
 	}
 }
 
@@ -119,11 +146,15 @@ func (o *output) drain() {
 			continue
 		}
 		l := o.queue[0]
-		o.queue[0] = Line{}
+		o.queue[0] = queued{}
 		o.queue = o.queue[1:]
 		o.mu.Unlock()
+		if l.mark != nil {
+			close(l.mark)
+			continue
+		}
 
-		o.sink(l)
+		o.sink(l.Line)
 
 		o.mu.Lock()
 		o.queued -= len(l.Text) + lineOverhead

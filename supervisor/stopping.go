@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -181,6 +182,16 @@ func (p *process) concluded(killed bool) stateFunc {
 		p.setEndCode(killed, exit)
 		p.enter(Exited, cause, exit)
 		return p.ended
+	}
+	if e.why == byItself && p.spec.ExitCode != nil {
+		settled, cancel := context.WithTimeout(p.sup.ctx, taskPatience)
+		p.out.settle(settled)
+		cancel()
+		if code := p.spec.ExitCode(&in.Instance, exit.Code); code != exit.Code {
+			exit.Code = code
+			e.cause = fmt.Sprintf("%s, counted as exit code %d", e.cause, code)
+			success = p.spec.Restart.success(code)
+		}
 	}
 	switch e.why {
 	case needLost, toldToGoOn, toldToStop: // told to stop, but to start since

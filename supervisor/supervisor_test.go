@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestExitCode(t *testing.T) {
 	orphaned := filepath.Join(dir, "orphaned")
 	must(t, os.WriteFile(orphaned, []byte("#!/does/not/exist\n"), 0o755))
 	never := Restart{Policy: Never}
+	var sorry apology
 	for name, c := range map[string]struct {
 		spec Spec
 		code int
@@ -46,6 +48,7 @@ func TestExitCode(t *testing.T) {
 		"never ready":          {Spec{Command: self("on 15 0", "sleep"), ReadyTimeout: 50 * time.Millisecond, Ready: blocked, Restart: Restart{Storm: Storm{Failures: 2}}}, 1, "not ready within"},
 		"prepare":              {Spec{Command: self("sleep"), Prepare: func(context.Context) error { return errors.New("no room") }, Restart: Restart{Storm: Storm{Failures: 2}}}, 1, "no room"},
 		"prepare, permanent":   {Spec{Command: self("sleep"), Prepare: func(context.Context) error { return Permanent(78, errors.New("no room")) }}, 78, "no room"},
+		"counted otherwise":    {Spec{Command: self("say sorry", "exit 0"), Critical: true, Restart: never, Output: sorry.line, ExitCode: sorry.code}, 1, "counted as exit code 1"},
 		"oneshot":              {Spec{Command: self("exit 0"), Oneshot: true}, 0, ""},
 		"oneshot, failing":     {Spec{Command: self("exit 7"), Oneshot: true, Restart: never}, 7, "exit code 7"},
 	} {
@@ -62,6 +65,18 @@ func TestExitCode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// apology makes an exit code of what was said last.
+type apology struct{ last atomic.Value }
+
+func (a *apology) line(l Line) { a.last.Store(string(l.Text)) }
+
+func (a *apology) code(_ *Instance, code int) int {
+	if a.last.Load() == "sorry" {
+		return 1
+	}
+	return code
 }
 
 func blocked(ctx context.Context, _ *Instance) error {
