@@ -99,9 +99,9 @@ func Dial(ctx context.Context, socket string) (*Conn, error) {
 func (c *Conn) introduce(ctx context.Context) error {
 	var auth proto.AuthReply
 	if err := c.Request(ctx, &proto.Auth{Version: protocolVersion, Cookie: cookie()}, &auth); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if c.Err() != nil && !errors.Is(err, errRubbish) && ctx.Err() == nil {
 			// What PulseAudio does with its 65th client (MAX_CONNECTIONS).
-			return fmt.Errorf("%w (it serves 64 clients at most)", err)
+			return fmt.Errorf("%w; it takes 64 clients at most", err)
 		}
 		return err
 	}
@@ -226,9 +226,8 @@ func (c *Conn) send(ctx context.Context, channel uint32, frame []byte) error {
 	_ = c.nc.SetWriteDeadline(deadline)
 	if _, err := c.nc.Write(frame); err != nil {
 		// A part of the frame may be out: the connection is of no more use.
-		err = fmt.Errorf("cannot write to the sound server: %w", err)
-		c.fail(err)
-		return err
+		c.fail(fmt.Errorf("cannot write to the sound server: %w", err))
+		return c.Err() // the first reason, which may be the reader's
 	}
 	return nil
 }

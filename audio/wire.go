@@ -107,11 +107,20 @@ func encodeField(b []byte, field any) ([]byte, error) {
 			b = append(be.AppendUint32(append(b, 'x'), uint32(len(v))), v...)
 		}
 		return append(b, 'N'), nil
+	case proto.FormatInfo:
+		return encodeField(append(b, 'f', 'B', f.Encoding), f.Properties)
 	case []proto.FormatInfo:
-		if len(f) != 0 {
-			return nil, errors.New("format lists can't be sent")
+		if len(f) > 255 {
+			return nil, errors.New("more than 255 formats")
 		}
-		return append(b, 'B', 0), nil
+		b = append(b, 'B', byte(len(f)))
+		for _, info := range f {
+			var err error
+			if b, err = encodeField(b, info); err != nil {
+				return nil, err
+			}
+		}
+		return b, nil
 	}
 	return nil, fmt.Errorf("a field of type %T can't be sent", field)
 }

@@ -1,0 +1,169 @@
+package audio
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nullcard/nullcard/config"
+)
+
+// standing is a server on which the devices stand.
+func standing(devices ...Device) observed {
+	var o observed
+	module := uint32(10)
+	for _, d := range devices {
+		for _, p := range parts(d) {
+			e := end{name: p.name, module: module, tag: d.Name, spec: p.spec}
+			module++
+			if p.source {
+				o.sources = append(o.sources, e)
+				continue
+			}
+			o.sinks = append(o.sinks, e)
+			o.sources = append(o.sources, end{name: p.name + ".monitor", module: e.module, spec: p.spec})
+		}
+	}
+	if len(devices) > 0 {
+		o.defaultSink, o.defaultSource = devices[0].Speaker(), devices[0].Mic()
+	}
+	return o
+}
+
+func change(ends []end, name string, f func(*end)) {
+	i := slices.IndexFunc(ends, func(e end) bool { return e.name == name })
+	f(&ends[i])
+}
+
+func remove(ends []end, name string) []end {
+	return slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return e.name == name })
+}
+
+func TestPlan(t *testing.T) {
+	v := Device{Name: "virtual"}
+	w := Device{Name: "second", Rate: 48000, Channels: 2}
+	all := "make virtual_speaker, make virtual_mic_feed, make virtual_mic, make virtual_speaker the default sink, make virtual_mic the default source"
+	for _, tt := range []struct {
+		name string
+		have func() observed
+		want []Device
+		plan string
+	}{
+		{"nothing wanted of nothing", func() observed { return observed{} }, nil, ""},
+		{"all of it", func() observed { return observed{} }, []Device{v}, all},
+		{"it stands", func() observed { return standing(v) }, []Device{v}, ""},
+		{"both stand", func() observed { return standing(v, w) }, []Device{v, w}, ""},
+		{"beside another's", func() observed {
+			return observed{sinks: []end{{name: "alsa_output", muted: true, module: 1}}, defaultSink: "alsa_output"}
+		}, []Device{v}, all},
+		{"one more", func() observed { return standing(v) }, []Device{v, w}, "make second_speaker, make second_mic_feed, make second_mic"},
+		{"one less", func() observed { return standing(v, w) }, []Device{v}, "remove second_mic, remove second_speaker, remove second_mic_feed"},
+		{"none of ours, all of the others'", func() observed {
+			o := standing(v)
+			o.sinks = append(o.sinks, end{name: "alsa_output", module: 1})
+			return o
+		}, nil, "remove virtual_mic, remove virtual_speaker, remove virtual_mic_feed"},
+		{"speaker lost", func() observed {
+			o := standing(v)
+			o.sinks = remove(o.sinks, "virtual_speaker")
+			o.defaultSink = "virtual_mic_feed"
+			return o
+		}, []Device{v}, "make virtual_speaker, make virtual_speaker the default sink"},
+		{"mic lost", func() observed {
+			o := standing(v)
+			o.sources = remove(o.sources, "virtual_mic")
+			return o
+		}, []Device{v}, "make virtual_mic"},
+		{"feed lost, and the mic with it", func() observed {
+			o := standing(v)
+			o.sinks = remove(o.sinks, "virtual_mic_feed")
+			o.sources = remove(o.sources, "virtual_mic")
+			return o
+		}, []Device{v}, "make virtual_mic_feed, make virtual_mic"},
+		{"wrong rate", func() observed { return standing(Device{Name: "virtual", Rate: 8000}) }, []Device{v},
+			"remove virtual_speaker, make virtual_speaker, remove virtual_mic_feed, make virtual_mic_feed, make virtual_mic"},
+		{"muted", func() observed {
+			o := standing(v)
+			change(o.sinks, "virtual_speaker", func(e *end) { e.muted = true })
+			change(o.sources, "virtual_mic", func(e *end) { e.muted = true })
+			return o
+		}, []Device{v}, "unmute virtual_speaker, unmute virtual_mic"},
+		{"monitor muted", func() observed {
+			o := standing(v)
+			change(o.sources, "virtual_mic_feed.monitor", func(e *end) { e.muted = true })
+			return o
+		}, []Device{v}, "unmute virtual_mic_feed.monitor"},
+		{"quiet", func() observed {
+			o := standing(v)
+			change(o.sinks, "virtual_mic_feed", func(e *end) { e.quiet = true })
+			change(o.sources, "virtual_speaker.monitor", func(e *end) { e.quiet = true })
+			return o
+		}, []Device{v}, "reset the volume of virtual_speaker.monitor, reset the volume of virtual_mic_feed"},
+		{"suspended", func() observed {
+			o := standing(v)
+			change(o.sinks, "virtual_speaker", func(e *end) { e.suspended = true })
+			change(o.sources, "virtual_mic", func(e *end) { e.suspended = true })
+			return o
+		}, []Device{v}, "resume virtual_speaker, resume virtual_mic"},
+		{"other defaults", func() observed {
+			o := standing(v, w)
+			o.defaultSink, o.defaultSource = "second_speaker", "virtual_speaker.monitor"
+			return o
+		}, []Device{v, w}, "make virtual_speaker the default sink, make virtual_mic the default source"},
+		{"a double of ours", func() observed {
+			o := standing(v)
+			o.sinks = append(o.sinks, end{name: "virtual_speaker.2", tag: "virtual", module: 99})
+			return o
+		}, []Device{v}, "remove virtual_speaker.2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			steps, err := plan(tt.have(), tt.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s []string
+			for _, step := range steps {
+				s = append(s, step.String())
+				if step.op == unloadModule && step.module == 0 {
+					t.Errorf("%v: of no module", step)
+				}
+			}
+			if got := strings.Join(s, ", "); got != tt.plan {
+				t.Errorf("plan: %s\nwant: %s", got, tt.plan)
+			}
+		})
+	}
+}
+
+func TestPlanLeavesOthersAlone(t *testing.T) {
+	have := observed{sinks: []end{{name: "virtual_speaker", module: 3}}}
+	if steps, err := plan(have, []Device{{Name: "virtual"}}); err == nil || !strings.Contains(err.Error(), "nullcard did not make") {
+		t.Errorf("plan %v, error %v; want an error about another's virtual_speaker", steps, err)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	cfg := &config.Config{Audio: config.Audio{Rate: 8000}, Devices: []config.Device{{Name: "a"}, {Name: "b", Rate: 48000}}}
+	if got := fmt.Sprint(Devices(cfg)); got != "[{a 8000 0} {b 48000 0}]" {
+		t.Errorf("devices %s", got)
+	}
+	for _, tt := range []struct {
+		d  Device
+		ok bool
+	}{
+		{Device{Name: "virtual"}, true},
+		{Device{Name: "Line-1_a", Rate: 48000, Channels: 2}, true},
+		{Device{Name: ""}, false},
+		{Device{Name: "a b"}, false},
+		{Device{Name: "a'"}, false},
+		{Device{Name: "-a"}, false},
+		{Device{Name: "a", Rate: -1}, false},
+		{Device{Name: "a", Channels: 99}, false},
+		{Device{Name: strings.Repeat("a", 65)}, false},
+	} {
+		if err := tt.d.Check(); (err == nil) != tt.ok {
+			t.Errorf("Check of %+v: %v", tt.d, err)
+		}
+	}
+}
