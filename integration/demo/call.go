@@ -19,7 +19,7 @@ const (
 	words = "Hello. This voice was made by a program, and it speaks into a microphone that does not exist. " +
 		"If you can hear it, nobody needed a sound card."
 	// soundLevel leaves room for the peaks of a voice, in dBFS.
-	soundLevel = -20.0
+	soundLevel = -23.0
 	// reserve is how long the recordings go on after what is sent: the call's
 	// delay and the start of the players.
 	reserve = 2500 * time.Millisecond

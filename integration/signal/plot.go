@@ -210,7 +210,10 @@ func (c canvas) waveform(r image.Rectangle, clip Clip, axis timeAxis, offset tim
 		bottom := middle - int(low/scale*float64(half)) + 1
 		c.fill(image.Rect(x, top, x+1, bottom), col)
 	}
-	c.text(r.Min.X+4, r.Max.Y-5, fmt.Sprintf("%.1f dBFS, peak %.1f", clip.Level(), clip.Peak()), c.small, ink)
+	note := fmt.Sprintf("%.1f dBFS, peak %.1f", clip.Level(), clip.Peak())
+	end := r.Max.X - 6 - font.MeasureString(c.small, note).Ceil()
+	c.fill(image.Rect(end-4, r.Max.Y-19, r.Max.X-2, r.Max.Y-2), pale)
+	c.text(end, r.Max.Y-6, note, c.small, ink)
 }
 
 func (c canvas) spectrogram(r image.Rectangle, clip Clip, axis timeAxis, offset time.Duration) {

@@ -42,9 +42,11 @@ type program struct {
 
 func (p *program) Helper()                         {}
 func (p *program) Context() context.Context        { return p.ctx }
-func (p *program) Failed() bool                    { return p.failed }
 func (p *program) Cleanup(f func())                { p.cleanups = append(p.cleanups, f) }
 func (p *program) Logf(format string, args ...any) { fmt.Fprintf(p.log, format+"\n", args...) }
+
+// Failed is false for a program that was interrupted: nobody wants its logs.
+func (p *program) Failed() bool { return p.failed && !errors.Is(p.ctx.Err(), context.Canceled) }
 
 func (p *program) Fatalf(format string, args ...any) {
 	p.failed = true
