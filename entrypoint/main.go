@@ -53,6 +53,7 @@ var errUsage = exitError{exitUsage, errors.New("usage")}
 func commands() []command {
 	return []command{
 		runCommand,
+		initCommand,
 		healthCommand,
 		statusCommand,
 		playCommand,
@@ -65,13 +66,18 @@ func commands() []command {
 // processStart is what the times in the log count from.
 var processStart = time.Now()
 
-// signals are those that `run` and `init` act on. They are caught before
-// anything else happens.
+// signals are those that `run` acts on. They are caught before anything else
+// happens.
 var signals <-chan os.Signal
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == runCommand.name {
-		signals = supervisor.CatchSignals()
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case runCommand.name:
+			signals = supervisor.CatchSignals()
+		case initCommand.name:
+			os.Exit(runInit(os.Args[2:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+		}
 	}
 	os.Exit(Main(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }

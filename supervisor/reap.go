@@ -114,6 +114,20 @@ func (r *reaper) start(path string, argv []string, attr *syscall.ProcAttr) (int,
 	return pid, exit, nil
 }
 
+// kill sends a signal to a child, or to its whole group, as long as the child
+// has not been reaped: its number may be another's afterwards.
+func (r *reaper) kill(pid int, sig syscall.Signal, group bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ours := r.owned[pid]; !ours {
+		return syscall.ESRCH
+	}
+	if group {
+		pid = -pid
+	}
+	return syscall.Kill(pid, sig)
+}
+
 func (r *reaper) loop(ctx context.Context, dead <-chan os.Signal) {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
@@ -195,7 +209,10 @@ func (r *reaper) orphans() (uint64, <-chan struct{}) {
 }
 
 // peek returns the pid of a dead child without reaping it, or 0.
-func peek() int {
+func peek() int { return waitFor(unix.P_ALL, 0, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT) }
+
+// waitFor is waitid; it returns the pid of a child, or 0 when there is none.
+func waitFor(kind, id, options int) int {
 	var info struct {
 		signo, errno, code int32
 		_                  [unsafe.Sizeof(uintptr(0)) - 4]byte
@@ -203,7 +220,7 @@ func peek() int {
 		_                  [128]byte
 	}
 	for {
-		err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(&info)), options, nil)
 		if err == unix.EINTR {
 			continue
 		}

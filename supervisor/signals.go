@@ -1,8 +1,11 @@
 package supervisor
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -43,6 +46,44 @@ func unignore() {
 			unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&sa)), 0, 8, 0, 0)
 		}
 	}
+}
+
+// CatchAll catches every signal that a bare init hands on, for Init.Run. It
+// belongs at the very start of main. Left out are those that a program raises
+// itself by a fault, SIGCHLD, and SIGURG, which the Go runtime sends to itself.
+func CatchAll() <-chan os.Signal {
+	var all []os.Signal
+	for sig := syscall.Signal(1); sig < 65; sig++ {
+		switch sig {
+		case syscall.SIGKILL, syscall.SIGSTOP, 32, 33,
+			syscall.SIGFPE, syscall.SIGILL, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGABRT, syscall.SIGTRAP, syscall.SIGSYS,
+			syscall.SIGCHLD, syscall.SIGURG:
+			continue
+		}
+		all = append(all, sig)
+	}
+	c := make(chan os.Signal, 256)
+	signal.Notify(c, all...)
+	unignore()
+	return c
+}
+
+// ParseSignal reads "TERM", "SIGTERM", "sigterm" or "15".
+func ParseSignal(s string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > 64 {
+			return 0, fmt.Errorf("there is no signal %d: signals go from 1 to 64", n)
+		}
+		return syscall.Signal(n), nil
+	}
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig, nil
+	}
+	return 0, fmt.Errorf("there is no signal %q: write it like TERM, SIGTERM or 15", s)
 }
 
 // role is what a signal means to a supervisor.

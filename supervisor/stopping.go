@@ -188,7 +188,9 @@ func (p *process) concluded(killed bool) stateFunc {
 		p.out.settle(settled)
 		cancel()
 		if code := p.spec.ExitCode(&in.Instance, exit.Code); code != exit.Code {
-			exit.Code = code
+			counted := *exit // others may hold the original
+			counted.Code = code
+			exit = &counted
 			e.cause = fmt.Sprintf("%s, counted as exit code %d", e.cause, code)
 			success = p.spec.Restart.success(code)
 		}
