@@ -47,6 +47,7 @@ const (
 type step struct {
 	op     operation
 	name   string // of the end concerned
+	device string // that it is an end of, for loadModule
 	module uint32 // for unloadModule
 	args   string // for loadModule: the module's name and arguments
 	spec   proto.SampleSpec
@@ -70,6 +71,14 @@ func (s step) String() string {
 		return "make " + s.name + " the default source"
 	}
 	return fmt.Sprintf("step %d on %s", int(s.op), s.name)
+}
+
+func describe(steps []step) string {
+	s := make([]string, len(steps))
+	for i := range steps {
+		s[i] = steps[i].String()
+	}
+	return strings.Join(s, ", ")
 }
 
 // part is one end of a device as it should be.
@@ -125,6 +134,7 @@ func plan(have observed, want []Device) ([]step, error) {
 			if there && e.spec == p.spec && e.tag == p.tag && !(p.source && remade) {
 				steps = append(steps, audible(e, p.source)...)
 				if m, ok := find(have.sources, p.name+".monitor"); ok && !p.source {
+					m.suspended = false // it is resumed with its sink
 					steps = append(steps, audible(m, true)...)
 				}
 				continue
@@ -132,7 +142,7 @@ func plan(have observed, want []Device) ([]step, error) {
 			if there && !(p.source && remade) {
 				steps = append(steps, step{op: unloadModule, name: p.name, module: e.module})
 			}
-			steps = append(steps, step{op: loadModule, name: p.name, args: p.load})
+			steps = append(steps, step{op: loadModule, name: p.name, device: d.Name, args: p.load})
 			remade = p.name == d.MicFeed()
 		}
 	}

@@ -103,6 +103,7 @@ func TestPlan(t *testing.T) {
 		{"suspended", func() observed {
 			o := standing(v)
 			change(o.sinks, "virtual_speaker", func(e *end) { e.suspended = true })
+			change(o.sources, "virtual_speaker.monitor", func(e *end) { e.suspended = true })
 			change(o.sources, "virtual_mic", func(e *end) { e.suspended = true })
 			return o
 		}, []Device{v}, "resume virtual_speaker, resume virtual_mic"},
@@ -122,14 +123,12 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var s []string
 			for _, step := range steps {
-				s = append(s, step.String())
 				if step.op == unloadModule && step.module == 0 {
 					t.Errorf("%v: of no module", step)
 				}
 			}
-			if got := strings.Join(s, ", "); got != tt.plan {
+			if got := describe(steps); got != tt.plan {
 				t.Errorf("plan: %s\nwant: %s", got, tt.plan)
 			}
 		})

@@ -58,6 +58,12 @@ func prove(ctx context.Context, c *Conn, d Device) (Proof, error) {
 		return Proof{}, err
 	}
 	defer func() { _ = out.Close(context.WithoutCancel(ctx)) }()
+	// An idle sink renders 50 ms at a time. Its first block for us means that it
+	// has turned to shorter ones, in which the latency is that of a call.
+	first := make([]byte, format.FrameBytes())
+	if _, err := out.Read(ctx, first); err != nil {
+		return Proof{}, fmt.Errorf("the mic gives no samples: %w", err)
+	}
 	chirp := pcm.Chirp(format.Rate, chirpLength, pcm.Amplitude(chirpLevel))
 	in, err := c.Play(ctx, StreamOptions{
 		Device: d.MicFeed(), Format: format, Name: "proof",

@@ -2,9 +2,7 @@ package audio
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jfreymuth/pulse/proto"
 )
@@ -17,11 +15,14 @@ func observe(ctx context.Context, c *Conn) (observed, error) {
 	var info proto.GetServerInfoReply
 	var sinks proto.GetSinkInfoListReply
 	var sources proto.GetSourceInfoListReply
-	if err := errors.Join(
-		c.Request(ctx, &proto.GetServerInfo{}, &info),
-		c.Request(ctx, &proto.GetSinkInfoList{}, &sinks),
-		c.Request(ctx, &proto.GetSourceInfoList{}, &sources),
-	); err != nil {
+	err := c.Request(ctx, &proto.GetServerInfo{}, &info)
+	if err == nil {
+		err = c.Request(ctx, &proto.GetSinkInfoList{}, &sinks)
+	}
+	if err == nil {
+		err = c.Request(ctx, &proto.GetSourceInfoList{}, &sources)
+	}
+	if err != nil {
 		return observed{}, fmt.Errorf("cannot list the devices: %w", err)
 	}
 	o := observed{defaultSink: info.DefaultSinkName, defaultSource: info.DefaultSourceName}
@@ -58,9 +59,17 @@ func quiet(v proto.ChannelVolumes) bool {
 
 // Reconcile makes the devices on the server as wanted, and tells what it
 // changed. It touches nothing that nullcard did not make.
-func Reconcile(ctx context.Context, c *Conn, want []Device) ([]string, error) {
-	var done []string
-	// A repair may show what was hidden; three rounds reach every state that
+func Reconcile(ctx context.Context, c *Conn, want []Device) (changes []string, err error) {
+	steps, err := reconcile(ctx, c, want)
+	for _, s := range steps {
+		changes = append(changes, s.String())
+	}
+	return changes, err
+}
+
+func reconcile(ctx context.Context, c *Conn, want []Device) ([]step, error) {
+	var done []step
+	// A repair may show what was hidden; a few rounds reach every state that
 	// nobody else changes meanwhile.
 	for range 4 {
 		have, err := observe(ctx, c)
@@ -75,10 +84,10 @@ func Reconcile(ctx context.Context, c *Conn, want []Device) ([]string, error) {
 			if err := apply(ctx, c, s); err != nil {
 				return done, fmt.Errorf("cannot %s: %w", s, err)
 			}
-			done = append(done, s.String())
+			done = append(done, s)
 		}
 	}
-	return done, fmt.Errorf("the devices do not stay as they are made (%s): something else changes them", strings.Join(done, ", "))
+	return done, fmt.Errorf("the devices do not stay as they are made (%s): something else changes them", describe(done))
 }
 
 func apply(ctx context.Context, c *Conn, s step) error {

@@ -35,9 +35,8 @@ type Options struct {
 type Server struct {
 	o Options
 
-	mu     sync.Mutex
-	conn   *Conn
-	proofs []Proof
+	mu    sync.Mutex
+	watch *watch // of the run that is under way
 }
 
 // NewServer checks o and makes a server of it, which does not run yet.
@@ -107,7 +106,7 @@ func (s *Server) Spec() supervisor.Spec {
 		Stop: supervisor.Stop{Grace: time.Second},
 		Restart: supervisor.Restart{
 			Policy:  supervisor.Always,
-			Backoff: supervisor.Backoff{Initial: 10 * time.Millisecond, Max: 5 * time.Second, Reset: 10 * time.Second},
+			Backoff: supervisor.Backoff{Initial: 10 * time.Millisecond, Max: 5 * time.Second, Reset: time.Second},
 			Storm:   supervisor.Storm{Failures: 10, Window: time.Minute},
 		},
 	}
@@ -143,14 +142,14 @@ func (s *Server) prepare(context.Context) error {
 	return nil
 }
 
-// drop ends the connection to a server that is gone or will be.
+// drop ends what watches a server that is gone or will be.
 func (s *Server) drop() {
 	s.mu.Lock()
-	conn := s.conn
-	s.conn = nil
+	w := s.watch
+	s.watch = nil
 	s.mu.Unlock()
-	if conn != nil {
-		conn.Close()
+	if w != nil {
+		w.close()
 	}
 }
 
@@ -161,25 +160,33 @@ func (s *Server) ready(ctx context.Context, inst *supervisor.Instance) error {
 	if err != nil {
 		return err
 	}
-	if _, err := Reconcile(ctx, conn, s.o.Devices); err != nil {
+	w, err := s.establish(ctx, conn, inst)
+	if err != nil {
 		conn.Close()
 		return err
+	}
+	s.mu.Lock()
+	s.watch = w
+	s.mu.Unlock()
+	return nil
+}
+
+// establish makes the devices, proves them and begins to watch them.
+func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Instance) (*watch, error) {
+	if _, err := reconcile(ctx, conn, s.o.Devices); err != nil {
+		return nil, err
 	}
 	s.o.Log.Info("devices stand", "devices", len(s.o.Devices),
 		"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
 	proofs, err := Prove(ctx, conn, s.o.Devices)
 	if err != nil {
-		conn.Close()
-		return err
+		return nil, err
 	}
 	for _, p := range proofs {
 		s.o.Log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain),
 			"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
 	}
-	s.mu.Lock()
-	s.conn, s.proofs = conn, proofs
-	s.mu.Unlock()
-	return nil
+	return startWatch(ctx, conn, s.o.Devices, proofs, s.o.Log)
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }
@@ -214,33 +221,42 @@ func dialStarting(ctx context.Context, socket string) (*Conn, error) {
 	}
 }
 
-// health tells if the server answers and its devices stand, and repairs these.
+// health tells if the server answers, and if its devices stand and run.
 func (s *Server) health(ctx context.Context, _ *supervisor.Instance) error {
 	s.mu.Lock()
-	conn := s.conn
+	w := s.watch
 	s.mu.Unlock()
-	if conn == nil || conn.Err() != nil {
-		c, err := Dial(ctx, Socket(s.o.RuntimeDir))
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		conn, s.conn = c, c
-		s.mu.Unlock()
+	if w == nil {
+		return errors.New("the sound server is not ready")
 	}
-	repaired, err := Reconcile(ctx, conn, s.o.Devices)
-	if len(repaired) > 0 {
-		s.o.Log.Warn("devices repaired", "steps", strings.Join(repaired, ", "))
-	}
-	return err
+	return w.health(ctx)
 }
 
-// Proofs are the results of the last proof of each device.
+// Proofs are the results of the last proof of each device; none while the
+// server is not ready.
 func (s *Server) Proofs() []Proof {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Proof(nil), s.proofs...)
+	w := s.watch
+	s.mu.Unlock()
+	if w == nil || w.conn.Err() != nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]Proof(nil), w.proofs...)
 }
 
-// Close ends the connection that health checks hold.
+// Levels are those of both ends of each device over the last 100 ms; none while
+// the server is not ready.
+func (s *Server) Levels() []Level {
+	s.mu.Lock()
+	w := s.watch
+	s.mu.Unlock()
+	if w == nil || w.conn.Err() != nil {
+		return nil
+	}
+	return w.meters.levels()
+}
+
+// Close ends the watching of the devices.
 func (s *Server) Close() { s.drop() }

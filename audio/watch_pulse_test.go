@@ -1,0 +1,296 @@
+//go:build pulse
+
+package audio
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jfreymuth/pulse/proto"
+
+	"github.com/nullcard/nullcard/audio/pcm"
+)
+
+// pactl runs PulseAudio's own tool on the server and gives what it prints.
+func pactl(t *testing.T, s *Server, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "pactl", args...)
+	cmd.Env = []string{"PATH=" + path(), "LANG=C", "HOME=" + s.dir(), "PULSE_SERVER=unix:" + Socket(s.o.RuntimeDir)}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("pactl %s: %v: %s; this test needs pulseaudio-utils", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// eventually waits until check gives nil, and fails with its last error.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(5 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// asWanted tells what is not as the devices should be.
+func asWanted(ctx context.Context, c *Conn, devices []Device) error {
+	have, err := observe(ctx, c)
+	if err != nil {
+		return err
+	}
+	steps, err := plan(have, devices)
+	if err == nil && len(steps) > 0 {
+		err = &unwanted{describe(steps)}
+	}
+	return err
+}
+
+type unwanted struct{ steps string }
+
+func (u *unwanted) Error() string { return "still to do: " + u.steps }
+
+// TestDevicesAreRepaired breaks the devices with pactl and waits for them.
+func TestDevicesAreRepaired(t *testing.T) {
+	devices := []Device{{Name: "virtual"}, {Name: "second", Rate: 48000, Channels: 2}}
+	s, inst := startServer(t, devices...)
+	c := dial(t, s)
+	// pactl load-module prints the index of what it made.
+	foreign := strings.TrimSpace(pactl(t, s, "load-module", "module-null-sink", "sink_name=foreign"))
+	module := func(name string) string {
+		for line := range strings.Lines(pactl(t, s, "list", "short", "modules")) {
+			if strings.Contains(line, "_name="+name+" ") {
+				return strings.Fields(line)[0]
+			}
+		}
+		t.Fatalf("no module made %s", name)
+		return ""
+	}
+	for _, tt := range []struct {
+		name    string
+		breakIt func() []string
+		proven  string // device that is proven again
+	}{
+		{"speaker unloaded", func() []string { return []string{"unload-module", module("virtual_speaker")} }, "virtual"},
+		{"feed unloaded", func() []string { return []string{"unload-module", module("second_mic_feed")} }, "second"},
+		{"mic unloaded", func() []string { return []string{"unload-module", module("virtual_mic")} }, "virtual"},
+		{"sink muted", func() []string { return []string{"set-sink-mute", "virtual_mic_feed", "1"} }, ""},
+		{"source muted", func() []string { return []string{"set-source-mute", "virtual_mic", "1"} }, ""},
+		{"monitor muted", func() []string { return []string{"set-source-mute", "virtual_speaker.monitor", "1"} }, ""},
+		{"volume lowered", func() []string { return []string{"set-sink-volume", "virtual_speaker", "10%"} }, ""},
+		{"volume raised", func() []string { return []string{"set-source-volume", "second_mic", "150%"} }, ""},
+		{"sink suspended", func() []string { return []string{"suspend-sink", "virtual_speaker", "1"} }, ""},
+		{"source suspended", func() []string { return []string{"suspend-source", "virtual_mic", "1"} }, ""},
+		{"default sink changed", func() []string { return []string{"set-default-sink", "foreign"} }, ""},
+		{"default source changed", func() []string { return []string{"set-default-source", "foreign.monitor"} }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := time.Now()
+			pactl(t, s, tt.breakIt()...)
+			broken := time.Now()
+			eventually(t, "repaired", func() error { return asWanted(t.Context(), c, devices) })
+			t.Logf("as wanted again %v after pactl returned", time.Since(broken))
+			eventually(t, "proven", func() error {
+				for _, p := range s.Proofs() {
+					if p.Device == tt.proven && p.Time.Before(before) {
+						return &unwanted{"prove " + p.Device}
+					}
+				}
+				return nil
+			})
+			eventually(t, "healthy", func() error { return s.Spec().Health.Check(t.Context(), inst) })
+		})
+	}
+	if !strings.Contains(pactl(t, s, "list", "short", "modules"), foreign+"\tmodule-null-sink") {
+		t.Error("another's sink was removed")
+	}
+	if n := strings.Count(pactl(t, s, "list", "short", "modules"), "module-"); n != 8 {
+		t.Errorf("%d modules, want the protocol, one foreign and six of ours", n)
+	}
+}
+
+// TestProofWaitsForCallers has a recorder on the mic while its feed is remade.
+func TestProofWaitsForCallers(t *testing.T) {
+	s, _ := startServer(t)
+	c := dial(t, s)
+	d := Device{Name: "virtual"}
+	r, err := c.Record(t.Context(), StreamOptions{Device: d.Mic(), Format: d.Format()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proven := s.Proofs()[0].Time
+	for line := range strings.Lines(pactl(t, s, "list", "short", "modules")) {
+		if strings.Contains(line, "_name=virtual_speaker ") {
+			pactl(t, s, "unload-module", strings.Fields(line)[0])
+		}
+	}
+	eventually(t, "repaired", func() error { return asWanted(t.Context(), c, []Device{d}) })
+	// Whatever was fed by then would have come out of the mic.
+	silence := make([]byte, d.Format().Bytes(500*time.Millisecond))
+	for got := 0; got < len(silence); {
+		n, err := r.Read(t.Context(), silence[got:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	for _, b := range silence {
+		if b != 0 {
+			t.Fatal("a caller on the mic heard the proof")
+		}
+	}
+	if !s.Proofs()[0].Time.Equal(proven) {
+		t.Error("the device was proven while its mic was in use")
+	}
+}
+
+// TestLevels plays a tone to one end and reads the meters of all.
+func TestLevels(t *testing.T) {
+	s, _ := startServer(t)
+	d := Device{Name: "virtual"}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	played := make(chan struct{})
+	go func() {
+		defer close(played)
+		_, _ = Feed(ctx, dial(t, s), StreamOptions{Device: d.Speaker(), Format: d.Format()}, &endlessTone{})
+	}()
+	eventually(t, "levels", func() error {
+		l := s.Levels()
+		if len(l) != 2 || l[0].End != "speaker" || l[1].End != "mic" {
+			t.Fatalf("levels %+v", l)
+		}
+		if l[0].Peak < -6.2 || l[0].Peak > -5.8 || l[0].RMS < -9.3 || l[0].RMS > -8.8 || l[1].Peak > -100 {
+			return &unwanted{"speaker at -6 dB, mic silent"}
+		}
+		return nil
+	})
+	cancel()
+	<-played
+}
+
+// TestHungServerIsUnhealthy stops the server's process.
+func TestHungServerIsUnhealthy(t *testing.T) {
+	s, inst := startServer(t)
+	h := s.Spec().Health
+	check := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), h.Timeout)
+		defer cancel()
+		return h.Check(ctx, inst)
+	}
+	if err := check(); err != nil {
+		t.Fatalf("unhealthy before: %v", err)
+	}
+	if err := syscall.Kill(inst.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("a server that hangs: %v", err)
+	}
+	if err := syscall.Kill(inst.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "healthy again", check)
+}
+
+func TestDeadServerIsUnhealthy(t *testing.T) {
+	s, inst := startServer(t)
+	if err := syscall.Kill(inst.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "unhealthy", func() error {
+		if err := s.Spec().Health.Check(t.Context(), inst); err != nil {
+			return nil
+		}
+		return &unwanted{"notice that the server is dead"}
+	})
+	if p := s.Proofs(); p != nil {
+		t.Errorf("a dead server's devices are still proven: %+v", p)
+	}
+	// A new one in the same place, beside what the dead one left.
+	again := runServer(t, s)
+	if err := s.Spec().Health.Check(t.Context(), again); err != nil {
+		t.Errorf("the new one is unhealthy: %v", err)
+	}
+}
+
+// Test65thClient fills the server.
+func Test65thClient(t *testing.T) {
+	s, inst := startServer(t)
+	var err error
+	for n := 1; ; n++ {
+		var c *Conn
+		if c, err = Dial(t.Context(), Socket(s.o.RuntimeDir)); err != nil {
+			// The watch holds one connection.
+			if n != 64 {
+				t.Errorf("connection %d failed, want 64", n)
+			}
+			break
+		}
+		defer c.Close()
+		if n > 100 {
+			t.Fatal("100 connections, and no end")
+		}
+	}
+	if !strings.Contains(err.Error(), "64 clients") {
+		t.Errorf("error %v", err)
+	}
+	if err := s.Spec().Health.Check(t.Context(), inst); err != nil {
+		t.Errorf("unhealthy: %v", err)
+	}
+}
+
+// TestCodecAgainstServer asks for every list that we can decode.
+func TestCodecAgainstServer(t *testing.T) {
+	s, _ := startServer(t)
+	c := dial(t, s)
+	var clients proto.GetClientInfoListReply
+	var modules proto.GetModuleInfoListReply
+	var inputs proto.GetSinkInputInfoListReply
+	var outputs proto.GetSourceOutputInfoListReply
+	var sink proto.GetSinkInfoReply
+	for _, r := range []struct {
+		req   proto.RequestArgs
+		reply proto.Reply
+	}{
+		{&proto.GetClientInfoList{}, &clients},
+		{&proto.GetModuleInfoList{}, &modules},
+		{&proto.GetSinkInputInfoList{}, &inputs},
+		{&proto.GetSourceOutputInfoList{}, &outputs},
+		{&proto.GetSinkInfo{SinkIndex: proto.Undefined, SinkName: "virtual_speaker"}, &sink},
+	} {
+		if err := c.Request(t.Context(), r.req, r.reply); err != nil {
+			t.Errorf("%T: %v", r.req, err)
+		}
+	}
+	if len(clients) != 2 || len(modules) != 4 || len(inputs) != 0 || len(outputs) != 3 {
+		t.Errorf("%d clients, %d modules, %d playbacks, %d recordings; want the watch and us, protocol and device, none, the meters and the remapping",
+			len(clients), len(modules), len(inputs), len(outputs))
+	}
+	if sink.Rate != 16000 || sink.Channels != 1 {
+		t.Errorf("the speaker is %+v", sink.SampleSpec)
+	}
+}
+
+// endlessTone is a sine at half of full scale, as s16le at 16 kHz.
+type endlessTone struct{ at int }
+
+func (e *endlessTone) Read(b []byte) (int, error) {
+	n := len(b) / 2
+	pcm.EncodeS16(b[:0], pcm.Tone(e.at, n, 16000, 440, 0.5))
+	e.at += n
+	return 2 * n, nil
+}
