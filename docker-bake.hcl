@@ -1,0 +1,100 @@
+# What is built: `docker buildx bake --list=targets`; with which settings: `--list=variables`.
+# Where there is no buildx or no registry: `go run ./images build`.
+
+variable "VERSION" {
+  default     = "dev"
+  description = "tag of the images, and what `nullcard version` prints"
+  validation {
+    condition     = VERSION == try(regex("[A-Za-z0-9_][A-Za-z0-9_.-]*", VERSION), "") && strlen(VERSION) <= 128
+    error_message = "VERSION must be an image tag: letters, digits, '_', '.' and '-', at most 128 of them, the first none of '.' and '-'."
+  }
+}
+
+variable "PREFIX" {
+  default     = "nullcard"
+  description = "what the images' names begin with, the registry included: registry.example.com/team/nullcard"
+  validation {
+    condition     = PREFIX == try(regex("[a-z0-9][a-z0-9._:/-]*[a-z0-9]", PREFIX), "")
+    error_message = "PREFIX must be the beginning of an image name in lower case, with no '/' at its end."
+  }
+}
+
+variable "DEBIAN_IMAGE" {
+  default     = "debian:trixie-slim"
+  description = "the one image that everything is built from: Debian 13 with apt"
+  validation {
+    condition     = DEBIAN_IMAGE != ""
+    error_message = "DEBIAN_IMAGE must name an image."
+  }
+}
+
+variable "CA_BUNDLE" {
+  default     = ""
+  description = "file with the CA certificates to trust while building, where HTTPS passes a proxy of the company's; none of it stays in an image"
+}
+
+variable "GOPROXY" {
+  default     = ""
+  description = "Go module proxy to build with; empty is Go's own default"
+}
+
+variable "REVISION" {
+  default     = ""
+  description = "commit that the images are built from, for their label"
+  validation {
+    condition     = REVISION == "" || REVISION == try(regex("[0-9a-f]+", REVISION), "-")
+    error_message = "REVISION must be a commit hash in hexadecimal, or empty."
+  }
+}
+
+function "image" {
+  params = [name]
+  result = "${PREFIX}/${name}:${VERSION}"
+}
+
+group "default" {
+  description = "the images that are published"
+  targets     = ["base", "app"]
+}
+
+group "test" {
+  description = "these and the one that the tests use"
+  targets     = ["base", "app", "testtools"]
+}
+
+target "_common" {
+  context = "."
+  args    = { DEBIAN_IMAGE = DEBIAN_IMAGE }
+  labels = {
+    "org.opencontainers.image.version"   = VERSION
+    "org.opencontainers.image.revision"  = REVISION != "" ? REVISION : null
+    "org.opencontainers.image.base.name" = DEBIAN_IMAGE
+  }
+  secret = CA_BUNDLE != "" ? ["type=file,id=ca,src=${CA_BUNDLE}"] : []
+}
+
+target "base" {
+  description = "Debian slim, nullcard, PulseAudio and ALSA: build your image FROM it"
+  inherits    = ["_common"]
+  dockerfile  = "Dockerfile.base"
+  args        = { VERSION = VERSION, GOPROXY = GOPROXY != "" ? GOPROXY : null }
+  tags        = [image("base")]
+}
+
+target "app" {
+  description = "base with PJSIP's pjsua"
+  inherits    = ["_common"]
+  dockerfile  = "Dockerfile.app"
+  args        = { VERSION = VERSION, BASE_IMAGE = image("base") }
+  contexts    = { (image("base")) = "target:base" }
+  tags        = [image("app")]
+}
+
+target "testtools" {
+  description = "app with the tools of the tests; not for production"
+  inherits    = ["_common"]
+  dockerfile  = "integration/Dockerfile"
+  args        = { APP_IMAGE = image("app") }
+  contexts    = { (image("app")) = "target:app" }
+  tags        = [image("testtools")]
+}
