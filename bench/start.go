@@ -72,7 +72,11 @@ var subjects = []subject{
 const loadModules = "pactl load-module " + speaker + " >/dev/null && pactl load-module " + micFeed +
 	" >/dev/null && pactl load-module " + mic + " >/dev/null && "
 
-func shell(script string) []string { return []string{"/bin/sh", "-c", script} }
+// shell runs a script with the environment that PulseAudio needs under a user
+// without a home; nullcard sees to that itself.
+func shell(script string) []string {
+	return []string{"/bin/sh", "-c", "export PULSE_RUNTIME_PATH=/run/nullcard/pulse PULSE_STATE_PATH=/run/nullcard/pulse; " + script}
+}
 
 // start is one measured start.
 type start struct {
@@ -122,7 +126,7 @@ func benchStart(t stack.TB, o startOptions) error {
 
 func measure(ctx context.Context, s *stack.Stack, image string, sub subject, stamp string) (start, error) {
 	c := s.Create(ctx, image, stack.Network("none"), stack.Tmpfs("/run/nullcard"),
-		stack.Env("HOME", "/run/nullcard"), stack.Env("XDG_RUNTIME_DIR", "/run/nullcard"),
+		stack.Env("HOME", "/run/nullcard"),
 		stack.Program("/bench/stamp", stamp),
 		stack.File("/bench/protocol.pa", "load-module "+protocol+"\n"),
 		stack.File("/bench/devices.pa", fmt.Sprintf("load-module %s\nload-module %s\nload-module %s\nload-module %s\n", protocol, speaker, micFeed, mic)),

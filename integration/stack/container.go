@@ -18,6 +18,8 @@ type Container struct {
 	stack *Stack
 	image string
 	mark  int // lines of the log that WaitLog does not look at
+	// volumes are directories that take files although the root does not.
+	volumes []string
 }
 
 // Start starts the container, also again after it has ended. WaitLog looks

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"github.com/ory/dockertest/v3/docker"
@@ -22,27 +21,28 @@ func (c *Container) CopyIn(ctx context.Context, path string, content []byte) {
 	}
 }
 
-// upload makes missing directories, except where the root is read-only and
-// the directory is a volume, which exists.
+// upload extracts at the root, where missing directories are made, or in the
+// volume that the file belongs to, which is all that a read-only container
+// takes. (To extract in the file's own directory would need that to exist; for
+// a larger file Docker then hangs up while it is still being sent.)
 func (c *Container) upload(ctx context.Context, f file) error {
-	archive, err := pack(file{path.Base(f.path), f.content, f.mode, f.uid})
+	root := "/"
+	for _, v := range c.volumes {
+		if strings.HasPrefix(f.path, v+"/") {
+			root = v
+		}
+	}
+	name := f.path
+	f.path = strings.TrimPrefix(strings.TrimPrefix(f.path, root), "/")
+	archive, err := pack(f)
 	if err != nil {
-		return fmt.Errorf("cannot pack %s: %w", f.path, err)
+		return fmt.Errorf("cannot pack %s: %w", name, err)
 	}
 	err = c.stack.client.UploadToContainer(c.ID, docker.UploadToContainerOptions{
-		InputStream: bytes.NewReader(archive), Path: path.Dir(f.path), Context: ctx,
+		InputStream: bytes.NewReader(archive), Path: root, Context: ctx,
 	})
-	if err != nil && gone(err) {
-		f.path = strings.TrimPrefix(f.path, "/")
-		if archive, err = pack(f); err != nil {
-			return fmt.Errorf("cannot pack %s: %w", f.path, err)
-		}
-		err = c.stack.client.UploadToContainer(c.ID, docker.UploadToContainerOptions{
-			InputStream: bytes.NewReader(archive), Path: "/", Context: ctx,
-		})
-	}
 	if err != nil {
-		return fmt.Errorf("cannot put %s into container %s: %w", f.path, c.Name, err)
+		return fmt.Errorf("cannot put %s into container %s: %w", name, c.Name, err)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,7 +147,10 @@ func (s *Stack) create(ctx context.Context, image string, options []Option) (*Co
 	if err != nil {
 		return nil, fmt.Errorf("cannot create container %s from %s: %w", spec.name, image, err)
 	}
-	c := &Container{stack: s, ID: made.ID, Name: spec.name, image: image}
+	c := &Container{
+		ID: made.ID, Name: spec.name, stack: s, image: image,
+		volumes: slices.Collect(maps.Keys(spec.config.Volumes)),
+	}
 	s.containers = append(s.containers, c)
 	for _, f := range spec.files {
 		if err := c.upload(ctx, f); err != nil {

@@ -72,10 +72,14 @@ func TestHardened(t *testing.T) {
 func TestFilesGoInAndOut(t *testing.T) {
 	ctx := t.Context()
 	s := New(t)
-	c := s.Run(ctx, image, Network("none"), File("/a/new/place", "first"), idle)
+	c := s.Run(ctx, image, Network("none"), File("/a/new/place", "first"), idle,
+		Program("/b/new/large", strings.Repeat("large", 1<<20)))
 	c.CopyIn(ctx, "/a/new/second", []byte("second\x00\xff"))
 	if got := c.MustExec(ctx, Cmd("cat", "/a/new/place", "/a/new/second")).Stdout; got != "firstsecond\x00\xff" {
 		t.Errorf("inside: %q", got)
+	}
+	if got := c.MustExec(ctx, Cmd("stat", "-c", "%s %a", "/b/new/large")).Stdout; got != "5242880 755\n" {
+		t.Errorf("the large file: %q", got)
 	}
 	c.Kill(ctx)
 	if got := c.CopyOut(ctx, "/a/new/second"); string(got) != "second\x00\xff" {
