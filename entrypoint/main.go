@@ -47,8 +47,10 @@ type exitError struct {
 func (e exitError) Error() string { return e.err.Error() }
 func (e exitError) Unwrap() error { return e.err }
 
-// errUsage is a usage error that has been reported already.
-var errUsage = exitError{exitUsage, errors.New("usage")}
+// reported is an error that the user has been told of already.
+type reported struct{ error }
+
+var errUsage = exitError{exitUsage, reported{errors.New("usage")}}
 
 func commands() []command {
 	return []command{
@@ -109,7 +111,7 @@ func exitCode(err error, name string, w io.Writer) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
-	if !errors.Is(err, errUsage) {
+	if !errors.As(err, new(reported)) {
 		fmt.Fprintf(w, "nullcard %s: %v\n", name, err)
 	}
 	var e exitError

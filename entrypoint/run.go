@@ -87,7 +87,13 @@ func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Sp
 		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
 			return nil, exitError{exitCantCreate, err}
 		}
-		specs = append(specs, server.Spec())
+		spec := server.Spec()
+		spec.Output = func(l supervisor.Line) {
+			if audio.Classify(l.Text) > slog.LevelDebug {
+				out.line(l)
+			}
+		}
+		specs = append(specs, spec)
 		needs = []string{audio.ProcessName}
 	}
 	for _, r := range c.Callers {
@@ -183,5 +189,5 @@ func supervise(ctx context.Context, c *config.Config, specs []supervisor.Spec, o
 	case err == nil:
 		err = errors.New("a process ended with failure")
 	}
-	return exitError{code, err}
+	return exitError{code, reported{err}} // the supervisor has logged it
 }

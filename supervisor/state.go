@@ -68,21 +68,38 @@ func (e Exit) String() string {
 	}
 }
 
+// exitJSON is the JSON form of an Exit: CPU times in seconds, the largest
+// resident set in KiB, the signal by name.
+type exitJSON struct {
+	Code   int     `json:"code"`
+	Signal string  `json:"signal,omitempty"`
+	Core   bool    `json:"core_dumped,omitempty"`
+	User   float64 `json:"user_seconds"`
+	System float64 `json:"system_seconds"`
+	RSS    int64   `json:"max_rss_kib"`
+}
+
 // MarshalJSON gives code, signal by name, CPU times in seconds and the
 // largest resident set in KiB.
 func (e Exit) MarshalJSON() ([]byte, error) {
-	v := struct {
-		Code   int     `json:"code"`
-		Signal string  `json:"signal,omitempty"`
-		Core   bool    `json:"core_dumped,omitempty"`
-		User   float64 `json:"user_seconds"`
-		System float64 `json:"system_seconds"`
-		RSS    int64   `json:"max_rss_kib"`
-	}{Code: e.Code, Core: e.Core, User: seconds(e.Rusage.Utime), System: seconds(e.Rusage.Stime), RSS: int64(e.Rusage.Maxrss)}
+	v := exitJSON{Code: e.Code, Core: e.Core, User: seconds(e.Rusage.Utime), System: seconds(e.Rusage.Stime), RSS: int64(e.Rusage.Maxrss)}
 	if e.Signal != 0 {
 		v.Signal = SignalName(e.Signal)
 	}
 	return json.Marshal(v)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (e *Exit) UnmarshalJSON(b []byte) error {
+	var v exitJSON
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	*e = Exit{Code: v.Code, Signal: unix.SignalNum(v.Signal), Core: v.Core}
+	e.Rusage.Utime = syscall.NsecToTimeval(int64(v.User * 1e9))
+	e.Rusage.Stime = syscall.NsecToTimeval(int64(v.System * 1e9))
+	e.Rusage.Maxrss = v.RSS
+	return nil
 }
 
 func seconds(tv syscall.Timeval) float64 { return time.Duration(tv.Nano()).Seconds() }

@@ -1,0 +1,7 @@
+// Package integration proves images: that they work without a sound card, in
+// real calls between containers, and through faults. The tests whose names
+// begin with TestImage hold for every image that is built FROM nullcard/base;
+// the others need pjsua in it:
+//
+//	go test ./integration -image my/phone:1 -run '^TestImage'
+package integration
