@@ -54,6 +54,9 @@ type Options struct {
 	Needs []string
 	// Critical makes the caller's end the supervisor's end.
 	Critical bool
+	// AwaitRegistration makes an account with a registrar ready only once it is
+	// registered. Its process has to have the time for it: Spec sets no limit.
+	AwaitRegistration bool
 	// Program is pjsua's name or path; empty means Program.
 	Program string
 	// Output receives pjsua's lines, without the console's menu. It must not
@@ -90,7 +93,7 @@ func New(cfg config.Caller, opt Options) (*Caller, error) {
 	if cfg.Name == "" || cfg.Name != filepath.Base(cfg.Name) {
 		return nil, fmt.Errorf("caller %q: the name must be that of a file, without a slash", cfg.Name)
 	}
-	c := &Caller{cfg: cfg, opt: opt, run: newRun()}
+	c := &Caller{cfg: cfg, opt: opt, run: newRun(isJob(cfg))}
 	if _, err := c.file(); err != nil {
 		return nil, err
 	}
@@ -103,14 +106,21 @@ func (c *Caller) Name() string { return c.cfg.Name }
 // Spec says how the caller's pjsua is run.
 func (c *Caller) Spec() supervisor.Spec {
 	r := c.cfg.Restart
+	var limit time.Duration
+	if c.opt.AwaitRegistration && c.cfg.SIP.Registrar != "" {
+		limit = registrationLimit
+	}
 	return supervisor.Spec{
-		Name:     c.cfg.Name,
-		Command:  []string{c.opt.Program, "--config-file=" + c.path()},
-		Env:      c.opt.Env,
-		Stdin:    true,
-		Prepare:  c.prepare,
-		Needs:    c.opt.Needs,
-		Ready:    c.ready,
+		Name:    c.cfg.Name,
+		Command: []string{c.opt.Program, "--config-file=" + c.path()},
+		Env:     c.opt.Env,
+		Stdin:   true,
+		Prepare: c.prepare,
+		Needs:   c.opt.Needs,
+		Ready:   c.ready,
+
+		ReadyTimeout: limit,
+
 		Health:   supervisor.Health{Check: c.healthy, Interval: time.Second, Failures: 1},
 		Stop:     supervisor.Stop{Ask: c.quit, Grace: StopGrace},
 		ExitCode: c.exitCode,
@@ -156,8 +166,15 @@ func (c *Caller) prepare(context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.run = newRun()
+	old := c.run
+	c.run = newRun(isJob(c.cfg))
+	old.end()
 	return nil
+}
+
+// isJob tells whether pjsua is to end when its call has ended.
+func isJob(cfg config.Caller) bool {
+	return cfg.Dial != "" && cfg.Restart.Policy == string(supervisor.Never)
 }
 
 func (c *Caller) current() *run {
@@ -166,27 +183,37 @@ func (c *Caller) current() *run {
 	return c.run
 }
 
-// ready waits until pjsua reads its console. It does not wait for a registrar:
-// one that is down would make every start a failed one.
+// ready waits until pjsua reads its console, and, if that is wanted, until the
+// registrar has accepted the account.
 func (c *Caller) ready(ctx context.Context, inst *supervisor.Instance) error {
 	r := c.current()
-	r.console.attach(inst.Stdin)
+	if err := r.console.attach(ctx, inst.Stdin); err != nil {
+		return err
+	}
 	select {
 	case <-r.started:
-		return nil
 	case <-ctx.Done():
 		if why := r.failure(); why != "" {
 			return fmt.Errorf("pjsua did not start: %s", why)
 		}
 		return fmt.Errorf("pjsua did not start: %w", context.Cause(ctx))
 	}
+	if c.opt.AwaitRegistration && c.cfg.SIP.Registrar != "" {
+		return c.awaitRegistration(ctx, r)
+	}
+	return nil
 }
 
 // healthy reports a sound device that is lost for this run of pjsua: measured,
-// it never opens it again.
-func (c *Caller) healthy(context.Context, *supervisor.Instance) error {
-	if fault := c.current().audioFault(); fault != "" {
+// it never opens it again. A registrar is no reason to restart: here, where
+// time passes, the account is registered again when that is due.
+func (c *Caller) healthy(ctx context.Context, _ *supervisor.Instance) error {
+	r := c.current()
+	if fault := r.audioFault(); fault != "" {
 		return fmt.Errorf("sound is lost: %s", fault)
+	}
+	if r.registerAgain(time.Now()) {
+		return r.console.send(ctx, "rr")
 	}
 	return nil
 }
@@ -195,7 +222,9 @@ func (c *Caller) healthy(context.Context, *supervisor.Instance) error {
 func (c *Caller) quit(ctx context.Context, inst *supervisor.Instance) error {
 	r := c.current()
 	r.quits()
-	r.console.attach(inst.Stdin)
+	if err := r.console.attach(ctx, inst.Stdin); err != nil {
+		return err
+	}
 	return r.console.send(ctx, "q")
 }
 
@@ -206,13 +235,20 @@ func (c *Caller) exitCode(_ *supervisor.Instance, code int) int {
 // output takes one line of pjsua's: events first, so that whoever sees the line
 // can rely on the state.
 func (c *Caller) output(line supervisor.Line) {
-	event, understood, show := c.current().observe(line)
+	r := c.current()
+	event, understood, show := r.observe(line)
 	if understood {
 		event.Caller = c.cfg.Name
 		c.report(event)
 	}
-	if show {
+	if show != nil {
+		line.Text = show
 		c.opt.Output(line)
+	}
+	if r.jobOver() {
+		if err := r.console.sendLater(context.Background(), "q"); err != nil {
+			c.opt.Logger.Error("cannot end pjsua after its call", "caller", c.cfg.Name, "err", err)
+		}
 	}
 }
 

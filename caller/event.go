@@ -43,7 +43,9 @@ type Event struct {
 	Expires time.Duration
 	// Duration is the time from answer to end, in whole seconds.
 	Duration time.Duration
-	Digit    string
+	// Quality of the whole call comes with Disconnected.
+	Quality *Quality
+	Digit   string
 	// Cause and Cure explain an error, as Explain does.
 	Cause, Cure string
 	// Text is the line that completed the event, as pjsua wrote it.

@@ -97,17 +97,17 @@ Press a to answer or h to reject call
 what nobody knows`
 
 func TestObserve(t *testing.T) {
-	r := newRun()
+	r := newRun(false)
 	var events []Event
 	var shown []string
 	for text := range strings.Lines(incomingRecording) {
 		e, ok, show := r.observe(line(strings.TrimSuffix(text, "\n")))
 		if ok {
-			e.Text = ""
+			e.Text, e.Quality = "", nil
 			events = append(events, e)
 		}
-		if show {
-			shown = append(shown, strings.TrimSuffix(text, "\n"))
+		if show != nil {
+			shown = append(shown, string(show))
 		}
 	}
 	want := []Event{
@@ -154,7 +154,7 @@ func TestExitCodeOfAFailedStart(t *testing.T) {
 		"started, then failed": {"01:27:42.161                 main.c  Ready: Success", 134, 134},
 	}
 	for name, tt := range tests {
-		r := newRun()
+		r := newRun(false)
 		r.observe(line(tt.lines))
 		if got := r.exitCode(tt.code); got != tt.want {
 			t.Errorf("%s: exit code %d, want %d", name, got, tt.want)
@@ -167,13 +167,13 @@ func FuzzObserve(f *testing.F) {
 	f.Add(">>> >>> 01:27:42.170            pjsua_app.c !SIP TCP transport is connected to 192.0.2.2:51213")
 	f.Add("01:30:01.266            pjsua_app.c  ...Call 99999999999999999999 is DISCONNECTED [reason=999 ()]")
 	f.Fuzz(func(t *testing.T, text string) {
-		r := newRun()
+		r := newRun(false)
 		for l := range strings.Lines(text) {
 			e, ok, show := r.observe(line(l))
 			if ok && e.Kind == "" {
 				t.Errorf("an event without a kind from %q", l)
 			}
-			if !ok && !show && !r.menu && !strings.Contains(l, "You have") && !strings.Contains(l, ">>>>") && !strings.Contains(l, "Current call id=") {
+			if !ok && show == nil && !r.menu && !strings.Contains(l, "You have") && !strings.Contains(l, ">>>>") && !strings.Contains(l, "Current call id=") {
 				t.Errorf("hidden: %q", l)
 			}
 		}

@@ -33,6 +33,7 @@ type phone struct {
 	mu     sync.Mutex
 	events []Event
 	raw    []string // each line, as pjsua wrote it
+	log    []string // those that go to the log, as they go there
 	news   chan struct{}
 }
 
@@ -84,6 +85,11 @@ func newPhone(t *testing.T, cfg config.Caller, opt Options) *phone {
 		p.events = append(p.events, e)
 		p.mu.Unlock()
 		p.wake()
+	}
+	opt.Output = func(l supervisor.Line) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.log = append(p.log, string(l.Text))
 	}
 	c, err := New(cfg, opt)
 	if err != nil {
@@ -166,6 +172,12 @@ func (p *phone) recording() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.raw...)
+}
+
+func (p *phone) shown() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.log...)
 }
 
 // started waits until pjsua is ready.

@@ -4,132 +4,174 @@ import (
 	"bytes"
 	"regexp"
 	"sync"
-	"time"
 
 	"github.com/nullcard/nullcard/supervisor"
 )
 
 // run is what is known of one run of pjsua, from its log.
 type run struct {
-	console console
+	console *console
 	started chan struct{} // closed when pjsua reads its console
 
 	mu        sync.Mutex
 	isStarted bool
-	failed    Event // the last error before the start
+	quitting  bool
+	failed    Event // the last error that has an explanation
 	fault     string
 	told      map[string]bool
-	outgoing  map[int]bool // calls that we made
-	quitting  bool
-	menu      bool  // inside the console's menu
-	incoming  Event // an incoming call whose lines are still coming
-	summary   summary
+	menu      bool           // inside the console's menu
+	incoming  bool           // inside the lines about an incoming call
+	source    string         // of the last message
+	block     []string       // the lines after it: a call's statistics
+	summary   *Quality       // of the call that is about to end
+	calls     map[int]*track // the last call with each number
+	reg       registration
+	job       job
 }
 
-func newRun() *run {
-	return &run{started: make(chan struct{}), told: map[string]bool{}, outgoing: map[int]bool{}}
+func newRun(isJob bool) *run {
+	return &run{
+		job:     job{wanted: isJob},
+		console: newConsole(),
+		started: make(chan struct{}),
+		told:    map[string]bool{},
+		calls:   map[int]*track{},
+		reg:     registration{changed: make(chan struct{})},
+	}
 }
+
+// maxBlock bounds the lines that are kept for one message; the statistics of a
+// call with one stream are 16.
+const maxBlock = 200
 
 var (
 	incomingCall = regexp.MustCompile(`^Incoming call for account \d+!$`)
 	fromLine     = regexp.MustCompile(`^From: (.*)$`)
-	endOfMenu    = regexp.MustCompile(`^You have \d+ active calls?$`)
-	currentCall  = regexp.MustCompile(`^Current call id=\d+ to .* \[[A-Z]+\]$`)
-	prompts      = regexp.MustCompile(`^(?:>>> )+`)
+	endOfMenu    = regexp.MustCompile(`^You have (\d+) active calls?$`)
+	currentCall  = regexp.MustCompile(`^Current call id=(\d+) to (.*) \[([A-Z]+)\]$`)
+	prompts      = regexp.MustCompile(`^(?:>>> |Make call: |Transfer to URL: |[^:]*\(empty to cancel\): )+`)
 )
 
 // observe takes the next line. It returns the event that the line completes, if
-// any, and whether the line is worth showing: the console's menu is not.
-func (r *run) observe(line supervisor.Line) (e Event, understood, show bool) {
+// any, and the line as it is worth showing: without the console's questions. A
+// nil line is not worth it at all, as the console's menu.
+func (r *run) observe(line supervisor.Line) (e Event, understood bool, show []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	text := bytes.TrimRight(line.Text, "\r")
+	asked := r.console.take(text)
+	e, understood, visible := r.understand(text)
+	e.Time = line.Time
+	if understood {
+		e.Text = string(line.Text)
+		r.apply(&e)
+	}
+	if _, _, isLog := splitLine(text); isLog {
+		line.Text = prompts.ReplaceAll(line.Text, nil)
+	} else if asked && !r.incoming {
+		visible = false
+	}
+	if !visible {
+		return e, understood, nil
+	}
+	return e, understood, line.Text
+}
+
+func (r *run) understand(text []byte) (e Event, understood, visible bool) {
+	source, message, isLog := splitLine(text)
+	if isLog {
+		// pjsua_media.c sums a call up just before it is reported as ended.
+		if q, ok := parseQuality(r.block); ok && r.source == "pjsua_media.c" {
+			r.summary = &q
+		}
+		r.block, r.source = nil, source
+		r.incoming = incomingCall.MatchString(message)
+		e, ok := parse(text)
+		return e, ok && !(e.Kind == Started && r.isStarted), true
+	}
 	if bytes.HasPrefix(prompts.ReplaceAll(text, nil), []byte(">>>>")) {
 		r.menu = true
-		return r.start(Event{Call: NoCall, Kind: Started}, line)
+		return Event{Call: NoCall, Kind: Started}, !r.isStarted, false
 	}
-	_, message, isLog := splitLine(text)
+	// Other threads write between the menu's lines, and some of its texts come
+	// from the network: only its own end ends it.
 	if r.menu {
-		// Other threads write between the menu's lines, and some of its texts
-		// come from the network: only its own end ends it.
-		if endOfMenu.Match(text) {
+		if m := endOfMenu.FindSubmatch(text); m != nil {
 			r.menu = false
-			return Event{}, false, false
+			r.job.prompted(string(m[1]) == "0")
 		}
-		if !isLog {
-			return Event{}, false, false
+		return Event{}, false, false
+	}
+	if len(r.block) < maxBlock {
+		r.block = append(r.block, string(text))
+	}
+	if r.incoming {
+		if m := fromLine.FindSubmatch(text); m != nil {
+			return Event{Kind: Incoming, Call: NoCall, Peer: string(m[1])}, true, true
 		}
 	}
-	if !isLog {
-		if currentCall.Match(text) {
-			return Event{}, false, false
-		}
-		e, ok := r.continued(text)
-		e.Time, e.Text = line.Time, string(line.Text)
-		return e, ok, true
-	}
-	r.incoming = Event{}
-	if incomingCall.MatchString(message) {
-		r.incoming = Event{Kind: Incoming, Call: NoCall}
-		return Event{}, false, true
-	}
-	e, ok := parse(text)
-	if !ok {
-		return Event{}, false, true
-	}
-	e.Time = line.Time
+	return Event{}, false, !currentCall.Match(text)
+}
+
+// apply keeps what the event changes, and completes it.
+func (r *run) apply(e *Event) {
 	switch e.Kind {
 	case Started:
-		return r.start(e, line)
+		// The log tells it, unless its level is low, and then the menu.
+		r.isStarted = true
+		close(r.started)
+	case Registered, RegistrationFailed, Unregistered:
+		r.reg.apply(*e)
 	case AudioFault:
 		if r.fault == "" {
 			r.fault = e.Reason
 		}
-	case Calling:
-		r.outgoing[e.Call] = true
-	case Disconnected:
-		e.Peer, e.Duration = r.summary.take()
-		if !r.outgoing[e.Call] {
-			e.Cause, e.Cure = "", "" // it is we who were busy, or not there
-		}
-		delete(r.outgoing, e.Call)
+	case Calling, Early, Connecting, Confirmed, Disconnected:
+		r.applyCall(e)
 	}
 	if r.quitting {
 		e.Cause, e.Cure = "", ""
 	}
-	if !r.isStarted && e.Cause != "" && e.Kind != RegistrationFailed {
-		r.failed = e
+	if e.Cause != "" && e.Kind != RegistrationFailed {
+		r.failed = *e
 	}
-	return e, true, true
+	r.console.event(*e)
 }
 
-// start is told twice: by the log, unless its level is low, and by the menu.
-func (r *run) start(e Event, line supervisor.Line) (Event, bool, bool) {
-	show := e.Text != ""
-	if r.isStarted {
-		return Event{}, false, show
-	}
-	r.isStarted = true
-	close(r.started)
-	e.Time, e.Text = line.Time, string(line.Text)
-	return e, true, show
+// jobOver tells, once, that the job's call has ended.
+func (r *run) jobOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	over := r.job.ended && !r.job.told
+	r.job.told = r.job.told || over
+	return over
 }
 
-// continued understands the lines that follow a message of several.
-func (r *run) continued(text []byte) (Event, bool) {
-	r.summary.line(text)
-	if r.incoming.Kind == Incoming {
-		if m := fromLine.FindSubmatch(text); m != nil {
-			e := r.incoming
-			e.Peer = string(m[1])
-			r.incoming = Event{}
-			return e, true
+func (r *run) applyCall(e *Event) {
+	t := r.calls[e.Call]
+	if t != nil {
+		if c, _ := t.state(); c.State == Disconnected {
+			t = nil
 		}
 	}
-	return Event{}, false
+	if t == nil {
+		t = newTrack(Call{ID: e.Call, Since: e.Time, Outgoing: e.Kind == Calling})
+		r.calls[e.Call] = t
+	}
+	if e.Kind == Disconnected {
+		if q := r.summary; q != nil {
+			q.Call = e.Call
+			e.Peer, e.Duration, e.Quality, r.summary = q.Peer, q.Duration, q, nil
+		}
+		if c, _ := t.state(); !c.Outgoing {
+			e.Cause, e.Cure = "", "" // it is we who were busy, or not there
+		}
+	}
+	t.apply(*e)
+	r.job.follow(*e, t)
 }
 
-// failure says why pjsua has not started, as far as its log told.
+// failure says what went wrong last, as far as the log told.
 func (r *run) failure() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,6 +181,8 @@ func (r *run) failure() string {
 	return r.failed.Cause + "; " + r.failed.Cure
 }
 
+// quits notes that pjsua was asked to end: what fails from now on, such as a
+// registrar that does not answer, is nothing to be told.
 func (r *run) quits() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,19 +193,6 @@ func (r *run) audioFault() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fault
-}
-
-// exitCode corrects that of a pjsua that never got to its prompt: it is 0.
-func (r *run) exitCode(code int) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if code != 0 || r.isStarted {
-		return code
-	}
-	if source, _, _ := splitLine([]byte(r.failed.Text)); source == "pjsua_app_config.c" {
-		return ExitConfig
-	}
-	return ExitUnavailable
 }
 
 // first tells whether a cause is new in this run: a lost device is logged
@@ -176,31 +207,37 @@ func (r *run) first(cause string) bool {
 	return true
 }
 
-// summary collects the lines that pjsua writes about a call just before it
-// reports it as disconnected.
-type summary struct {
-	peer     string
-	duration time.Duration
+// exitCode is the one to go by for a pjsua that ended by itself with code. It
+// ends with 0 also when it never got to its console, and whatever became of its
+// call.
+func (r *run) exitCode(code int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endCalls()
+	if code != 0 {
+		return code
+	}
+	if !r.isStarted {
+		if source, _, _ := splitLine([]byte(r.failed.Text)); source == "pjsua_app_config.c" {
+			return ExitConfig
+		}
+		return ExitUnavailable
+	}
+	if r.job.wanted {
+		return r.job.exitCode()
+	}
+	return 0
 }
 
-var (
-	callLine = regexp.MustCompile(`^ +\[[A-Z]+\] (?:To|From): (.*)$`)
-	callTime = regexp.MustCompile(`^ +Call time: (\d+)h:(\d+)m:(\d+)s, `)
-)
-
-func (s *summary) line(text []byte) {
-	if m := callLine.FindSubmatch(text); m != nil {
-		*s = summary{peer: string(m[1])}
-	}
-	if m := callTime.FindSubmatch(text); m != nil {
-		s.duration = time.Duration(number(string(m[1])))*time.Hour +
-			time.Duration(number(string(m[2])))*time.Minute +
-			time.Duration(number(string(m[3])))*time.Second
-	}
+// end takes the run as over: whoever waits for one of its calls is told so.
+func (r *run) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endCalls()
 }
 
-func (s *summary) take() (peer string, duration time.Duration) {
-	peer, duration = s.peer, s.duration
-	*s = summary{}
-	return peer, duration
+func (r *run) endCalls() {
+	for _, t := range r.calls {
+		t.lost()
+	}
 }
