@@ -71,12 +71,17 @@ type result struct {
 	err   error
 }
 
-// Dial connects to the server at a unix socket and introduces us.
-func Dial(ctx context.Context, socket string) (*Conn, error) {
+// Dial connects to a server, named by its socket's path or as in PULSE_SERVER,
+// and introduces us.
+func Dial(ctx context.Context, server string) (*Conn, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	network, addr, err := address(server)
+	if err != nil {
+		return nil, err
+	}
 	var d net.Dialer
-	nc, err := d.DialContext(ctx, "unix", socket)
+	nc, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the sound server: %w", err)
 	}
@@ -91,7 +96,7 @@ func Dial(ctx context.Context, socket string) (*Conn, error) {
 	go c.read()
 	if err := c.introduce(ctx); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("cannot talk to the sound server at %s: %w", socket, err)
+		return nil, fmt.Errorf("cannot talk to the sound server at %s: %w", server, err)
 	}
 	return c, nil
 }

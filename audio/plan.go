@@ -2,6 +2,7 @@ package audio
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -73,13 +74,7 @@ func (s step) String() string {
 	return fmt.Sprintf("step %d on %s", int(s.op), s.name)
 }
 
-func describe(steps []step) string {
-	s := make([]string, len(steps))
-	for i := range steps {
-		s[i] = steps[i].String()
-	}
-	return strings.Join(s, ", ")
-}
+func describe(steps []step) string { return strings.Join(strs(steps), ", ") }
 
 // part is one end of a device as it should be.
 type part struct {
@@ -112,13 +107,22 @@ func parts(d Device) []part {
 	}
 }
 
+// wanted is what a server is to have.
+type wanted struct {
+	devices []Device
+	// beside lets other devices with our tag be, as on a server that is shared.
+	beside bool
+	// defaults makes the first device the server's default.
+	defaults bool
+}
+
 // plan tells what turns what is observed into what is wanted: all wanted
-// devices stand, audible, the first one as the server's default; other devices
-// with our tag are gone. It fails when a name is taken by what is not ours.
-func plan(have observed, want []Device) ([]step, error) {
+// devices stand and are audible. It fails when a name is taken by what is not
+// ours.
+func plan(have observed, want wanted) ([]step, error) {
 	var steps []step
 	kept := map[string]bool{}
-	for _, d := range want {
+	for _, d := range want.devices {
 		remade := false
 		for _, p := range parts(d) {
 			ends := have.sinks
@@ -131,7 +135,7 @@ func plan(have observed, want []Device) ([]step, error) {
 			}
 			kept[p.name] = true
 			// A mic ends with its feed, so it is made anew with it.
-			if there && e.spec == p.spec && e.tag == p.tag && !(p.source && remade) {
+			if there && sounds(e.spec, p.spec) && e.tag == p.tag && !(p.source && remade) {
 				steps = append(steps, audible(e, p.source)...)
 				if m, ok := find(have.sources, p.name+".monitor"); ok && !p.source {
 					m.suspended = false // it is resumed with its sink
@@ -148,21 +152,38 @@ func plan(have observed, want []Device) ([]step, error) {
 	}
 	for _, ends := range [][]end{have.sources, have.sinks} {
 		for _, e := range ends {
-			if e.tag != "" && !kept[e.name] {
+			if e.tag != "" && !kept[e.name] && !want.beside {
 				steps = append(steps, step{op: unloadModule, name: e.name, module: e.module})
 			}
 		}
 	}
-	if len(want) > 0 {
-		if have.defaultSink != want[0].Speaker() {
-			steps = append(steps, step{op: defaultSink, name: want[0].Speaker()})
+	if want.defaults && len(want.devices) > 0 {
+		if first := want.devices[0].Speaker(); have.defaultSink != first {
+			steps = append(steps, step{op: defaultSink, name: first})
 		}
-		if have.defaultSource != want[0].Mic() {
-			steps = append(steps, step{op: defaultSource, name: want[0].Mic()})
+		if first := want.devices[0].Mic(); have.defaultSource != first {
+			steps = append(steps, step{op: defaultSource, name: first})
 		}
 	}
 	return steps, nil
 }
+
+// planRemoval tells what removes the named devices, or all of ours for none.
+func planRemoval(have observed, names []string) []step {
+	var steps []step
+	for _, ends := range [][]end{have.sources, have.sinks} {
+		for _, e := range ends {
+			if e.tag != "" && (len(names) == 0 || slices.Contains(names, e.tag)) {
+				steps = append(steps, step{op: unloadModule, name: e.name, module: e.module})
+			}
+		}
+	}
+	return steps
+}
+
+// sounds tells if two formats sound alike: PipeWire keeps its own encoding
+// whatever it is asked for.
+func sounds(a, b proto.SampleSpec) bool { return a.Rate == b.Rate && a.Channels == b.Channels }
 
 func find(ends []end, name string) (end, bool) {
 	for _, e := range ends {

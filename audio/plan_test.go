@@ -119,7 +119,7 @@ func TestPlan(t *testing.T) {
 		}, []Device{v}, "remove virtual_speaker.2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			steps, err := plan(tt.have(), tt.want)
+			steps, err := plan(tt.have(), wanted{devices: tt.want, defaults: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,8 +137,38 @@ func TestPlan(t *testing.T) {
 
 func TestPlanLeavesOthersAlone(t *testing.T) {
 	have := observed{sinks: []end{{name: "virtual_speaker", module: 3}}}
-	if steps, err := plan(have, []Device{{Name: "virtual"}}); err == nil || !strings.Contains(err.Error(), "nullcard did not make") {
+	if steps, err := plan(have, wanted{devices: []Device{{Name: "virtual"}}}); err == nil || !strings.Contains(err.Error(), "nullcard did not make") {
 		t.Errorf("plan %v, error %v; want an error about another's virtual_speaker", steps, err)
+	}
+}
+
+// TestPlanOnSharedServer leaves what others set up, with or without our tag.
+func TestPlanOnSharedServer(t *testing.T) {
+	have := standing(Device{Name: "other"})
+	have.sinks = append(have.sinks, end{name: "alsa_output", module: 1})
+	steps, err := plan(have, wanted{devices: []Device{{Name: "virtual"}}, beside: true})
+	if got, want := describe(steps), "make virtual_speaker, make virtual_mic_feed, make virtual_mic"; err != nil || got != want {
+		t.Errorf("plan: %s, %v; want: %s", got, err, want)
+	}
+}
+
+func TestPlanRemoval(t *testing.T) {
+	have := standing(Device{Name: "a"}, Device{Name: "b"})
+	have.sinks = append(have.sinks, end{name: "alsa_output", module: 1})
+	for _, tt := range []struct {
+		names []string
+		want  string
+	}{
+		{nil, "remove a_mic, remove b_mic, remove a_speaker, remove a_mic_feed, remove b_speaker, remove b_mic_feed"},
+		{[]string{"b"}, "remove b_mic, remove b_speaker, remove b_mic_feed"},
+		{[]string{"none"}, ""},
+	} {
+		if got := describe(planRemoval(have, tt.names)); got != tt.want {
+			t.Errorf("removal of %q: %s, want %s", tt.names, got, tt.want)
+		}
+	}
+	if got := planRemoval(observed{}, nil); got != nil {
+		t.Errorf("removal of nothing: %v", got)
 	}
 }
 

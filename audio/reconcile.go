@@ -2,6 +2,7 @@ package audio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -57,17 +58,43 @@ func quiet(v proto.ChannelVolumes) bool {
 	return false
 }
 
-// Reconcile makes the devices on the server as wanted, and tells what it
-// changed. It touches nothing that nullcard did not make.
-func Reconcile(ctx context.Context, c *Conn, want []Device) (changes []string, err error) {
-	steps, err := reconcile(ctx, c, want)
-	for _, s := range steps {
-		changes = append(changes, s.String())
-	}
-	return changes, err
+// Setup makes devices on a server that others use too, and tells what it
+// changed. What is there already stays; what nullcard did not make, and the
+// defaults, are left alone.
+func Setup(ctx context.Context, c *Conn, devices []Device) (changes []string, err error) {
+	steps, err := reconcile(ctx, c, wanted{devices: devices, beside: true})
+	return strs(steps), err
 }
 
-func reconcile(ctx context.Context, c *Conn, want []Device) ([]step, error) {
+// Teardown removes the named devices, or all that nullcard made for none, and
+// tells what it changed. It is no error if there is nothing to remove.
+func Teardown(ctx context.Context, c *Conn, names ...string) (changes []string, err error) {
+	have, err := observe(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var done []step
+	for _, s := range planRemoval(have, names) {
+		err := apply(ctx, c, s)
+		// A mic goes by itself once its feed has gone.
+		if err != nil && !errors.Is(err, proto.ErrNoSuchEntity) {
+			return strs(done), fmt.Errorf("cannot %s: %w", s, err)
+		}
+		done = append(done, s)
+	}
+	return strs(done), nil
+}
+
+func strs(steps []step) []string {
+	s := make([]string, len(steps))
+	for i := range steps {
+		s[i] = steps[i].String()
+	}
+	return s
+}
+
+// reconcile makes the server's devices as wanted, and tells what it changed.
+func reconcile(ctx context.Context, c *Conn, want wanted) ([]step, error) {
 	var done []step
 	// A repair may show what was hidden; a few rounds reach every state that
 	// nobody else changes meanwhile.

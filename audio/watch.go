@@ -84,7 +84,7 @@ func (w *watch) run(ctx context.Context) {
 // repair makes the devices as wanted again, and proves those that were made
 // anew and that nobody uses yet.
 func (w *watch) repair(ctx context.Context) {
-	steps, err := reconcile(ctx, w.conn, w.devices)
+	steps, err := reconcile(ctx, w.conn, wanted{devices: w.devices, defaults: true})
 	if len(steps) > 0 {
 		w.log.Warn("devices repaired: something else on the sound server had changed them", "steps", describe(steps))
 	}

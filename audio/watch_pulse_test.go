@@ -52,7 +52,7 @@ func asWanted(ctx context.Context, c *Conn, devices []Device) error {
 	if err != nil {
 		return err
 	}
-	steps, err := plan(have, devices)
+	steps, err := plan(have, wanted{devices: devices, defaults: true})
 	if err == nil && len(steps) > 0 {
 		err = &unwanted{describe(steps)}
 	}
