@@ -15,7 +15,7 @@ type bake struct {
 
 // args is the arguments of buildx.
 func (b bake) args() []string {
-	args := []string{"bake", "--file", "docker-bake.hcl", "--builder", b.builder, "--load", "--progress", "plain"}
+	args := []string{"bake", "--file", "docker-bake.hcl", "--builder", b.builder, "--load", "--progress", "rawjson"}
 	if b.layout != "" {
 		args = append(args,
 			"--allow", "fs.read="+b.layout,

@@ -199,7 +199,13 @@ func runBake(ctx context.Context, cmd *exec.Cmd, b bake, out io.Writer) error {
 	// Attestations would make the images something that older engines can't load.
 	cmd.Env = append(cmd.Env, "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
 	cmd.Env = append(cmd.Env, b.env()...)
-	if err := runShown(ctx, cmd, out); err != nil {
+	shown := newProgress(out)
+	err := runShown(ctx, cmd, shown)
+	shown.close()
+	if err != nil {
+		if ctx.Err() == nil {
+			fmt.Fprint(out, shown.failed.String())
+		}
 		return fmt.Errorf("cannot build %s: %w", strings.Join(b.targets, ", "), err)
 	}
 	return nil

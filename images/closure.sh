@@ -58,12 +58,14 @@ mkdir -p "$out/var/lib/dpkg/status.d"
 while read -r file; do
 	mkdir -p "$out$(dirname "$file")"
 	cp -a "$file" "$out$file"
-	package=$(dpkg-query -S "$file" 2>/dev/null || dpkg-query -S "${file#/usr}" 2>/dev/null || true)
-	echo "${package%%: /*}"
-done <"/tmp/closure.files" | sort -u >/tmp/closure.packages
+done </tmp/closure.files
+
+# Packages may call a file in /usr/lib by its old name in /lib. Not every file has a
+# package, which dpkg-query calls an error.
+sed 'p; s,^/usr,,' /tmp/closure.files | xargs dpkg-query -S 2>/dev/null >/tmp/closure.owners || true
+sed 's/:* \/.*//; s/, /\n/g' /tmp/closure.owners | sort -u >/tmp/closure.packages
 
 while read -r package; do
-	[ -n "$package" ] || continue
 	name=${package%%:*}
 	dpkg-query -s "$package" >"$out/var/lib/dpkg/status.d/$name"
 	mkdir -p "$out/usr/share/doc/$name"
