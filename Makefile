@@ -45,7 +45,7 @@ lint: ## staticcheck, with every build tag
 .PHONY: unit
 unit: ## tests that need nothing but Go and a C compiler, with -race
 	@echo "== unit tests"
-	@$(GO) test -race $$($(GO) list ./... | grep -v /integration$$)
+	@$(GO) test -race $$($(GO) list ./... | grep -Ev '/integration(/stack)?$$')
 
 # The tests of $(1), built with tag $(2), run in a container: as a user
 # without a name, and with nothing writable but a tmpfs. The binary is static
@@ -68,7 +68,12 @@ inside: images ## tests that need real PulseAudio and pjsua, inside a container
 .PHONY: suite
 suite: images ## the dockertest suite: real calls between containers
 	@echo "== suite"
-	@$(GO) test -race -count=1 -v -timeout 20m ./integration -image $(IMAGE)
+	@$(GO) test -count=1 -timeout 5m ./integration/stack
+	@$(GO) test -count=1 -v -timeout 20m ./integration -image $(IMAGE)
+
+.PHONY: verify
+verify: ## prove an image of yours that is built FROM nullcard/base: make verify IMAGE=my/phone:1
+	@$(GO) test -count=1 -v -timeout 10m ./integration -run '^TestImage' -image $(IMAGE)
 
 .PHONY: bench
 bench: images ## measure nullcard beside its peers

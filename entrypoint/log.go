@@ -99,8 +99,3 @@ func appendJSONLine(b []byte, l supervisor.Line) []byte {
 	}
 	return append(b, j...)
 }
-
-// sinceStart formats a time as milliseconds since the process began.
-func sinceStart(start time.Time) slog.Attr {
-	return slog.Int64("since_start_ms", time.Since(start).Milliseconds())
-}

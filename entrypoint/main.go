@@ -50,6 +50,7 @@ func (e exitError) Unwrap() error { return e.err }
 // reported is an error that the user has been told of already.
 type reported struct{ error }
 
+// errUsage is a command line that was wrong.
 var errUsage = exitError{exitUsage, reported{errors.New("usage")}}
 
 func commands() []command {
