@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"time"
 	"unicode/utf8"
 
 	"github.com/nullcard/nullcard/supervisor"
