@@ -89,7 +89,11 @@ func (d *direction) verdict() string {
 	}
 	s := fmt.Sprintf("PASS  delay %d ms, level %.1f dBFS (sent %.1f), correlation %.2f",
 		d.delay.Milliseconds(), d.sent.Level()+d.match.Gain, d.sent.Level(), d.match.Correlation)
-	if n := len(d.match.Gaps); n > 0 {
+	switch n := len(d.match.Gaps); n {
+	case 0:
+	case 1:
+		s += ", 1 dropout"
+	default:
 		s += fmt.Sprintf(", %d dropouts", n)
 	}
 	return s
@@ -98,7 +102,7 @@ func (d *direction) verdict() string {
 func (d *direction) String() string {
 	s := fmt.Sprintf("%s → %s (%s): %s", d.from, d.to, d.what, d.verdict())
 	if d.fault == nil {
-		s += fmt.Sprintf("; of the delay %d ms to %s's own mic", d.own.Milliseconds(), d.from)
+		s += fmt.Sprintf("; it came out of %s's own mic after %.1f ms", d.from, float64(d.own)/float64(time.Millisecond))
 	}
 	return s
 }

@@ -35,7 +35,7 @@ func TestVerdict(t *testing.T) {
 		mic   recorded
 		want  []string // parts of the line
 	}{
-		{"as sent", heardAfter(sent, 220*ms, -250*ms), mic, []string{"PASS", "delay 220 ms", "level -21.", "correlation 1.00", "2 ms to a's own mic"}},
+		{"as sent", heardAfter(sent, 220*ms, -250*ms), mic, []string{"PASS", "delay 220 ms", "level -21.", "correlation 1.00", "a's own mic after 2.0 ms"}},
 		{"softer, at another rate", recorded{heardAfter(sent, 0, -150*ms).started, heardAfter(sent.Amplify(-10), 180*ms, -150*ms).clip.Resample(48000)}, mic,
 			[]string{"PASS", "delay 180 ms", "level -31."}},
 		{"digital silence", recorded{started{UnixNS: fedAt}, signal.Silence(rate, 5*time.Second)}, mic, []string{"FAIL", "b heard digital silence"}},
