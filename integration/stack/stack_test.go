@@ -180,7 +180,7 @@ func TestFailuresSayWhy(t *testing.T) {
 		}, []string{"container x ended with exit code 9", "ready", "the cause"}},
 		{"nothing comes", func(ctx context.Context, s *Stack) {
 			c := s.Run(ctx, image, Name("x"), idle)
-			ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			c.WaitLog(ctx, regexp.MustCompile("ready"))
 		}, []string{"waited in vain", "ready", "up"}},
@@ -189,14 +189,15 @@ func TestFailuresSayWhy(t *testing.T) {
 		}, []string{"exit code 2", "because"}},
 		{"a command hangs", func(ctx context.Context, s *Stack) {
 			c := s.Run(ctx, image, Name("x"), idle)
-			ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			c.Exec(ctx, Shell("echo stuck >&2; sleep 1000"))
 		}, []string{"sleep 1000", "did not end", "stuck"}},
 		{"no health check", func(ctx context.Context, s *Stack) {
-			ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			c := s.Run(ctx, image, Name("x"), idle)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			s.Run(ctx, image, Name("x"), idle).WaitHealthy(ctx)
+			c.WaitHealthy(ctx)
 		}, []string{"the image has no HEALTHCHECK"}},
 		{"no such process", func(ctx context.Context, s *Stack) {
 			s.Run(ctx, image, Name("x"), idle).SignalProcess(ctx, "pulseaudio", syscall.SIGKILL)
