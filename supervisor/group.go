@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 type group interface {
 	pid() int
 	stdin() io.Writer
+	// notified waits until the process has said that it is ready.
+	notified(context.Context) error
 	// exited delivers how the leader ended, once.
 	exited() <-chan Exit
 	// signal reaches every member. It is not an error when there is none.
@@ -43,6 +46,7 @@ type processGroup struct {
 	exit    <-chan Exit
 	input   *os.File
 	streams []*stream
+	notify  *notifier   // nil unless asked for
 	tty     int         // descriptor of the terminal handed to the group, or -1
 	gone    atomic.Bool // seen to be empty
 }
@@ -102,9 +106,40 @@ func (processes) launch(spec *Spec, out *output) (_ group, err error) {
 		fds = append(fds, uintptr(w))
 	}
 
-	g.leader, g.exit, err = children.start(path, spec.Command, &syscall.ProcAttr{
+	env, argv := spec.Env, spec.Command
+	if spec.Notify.wanted() {
+		n, fd, err := newNotifier(spec.Notify, spec.Name)
+		if fd >= 0 {
+			theirs = append(theirs, fd)
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.notify = n
+		if n.env != "" {
+			env = append(slices.Clip(env), n.env)
+		}
+		if fd >= 0 {
+			for len(fds) <= spec.Notify.FD {
+				fds = append(fds, noFile)
+			}
+			fds[spec.Notify.FD] = uintptr(fd)
+		}
+	}
+	var limits *limited
+	if !spec.Limits.none() {
+		if limits, err = newLimited(spec.Limits, path, argv, len(fds)); err != nil {
+			return nil, err
+		}
+		defer limits.report.Close()
+		theirs = append(theirs, limits.theirs)
+		path, argv = limits.path, limits.argv
+		fds = append(fds, uintptr(limits.theirs))
+	}
+
+	g.leader, g.exit, err = children.start(path, argv, &syscall.ProcAttr{
 		Dir:   spec.Dir,
-		Env:   spec.Env,
+		Env:   env,
 		Files: fds,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
@@ -114,11 +149,24 @@ func (processes) launch(spec *Spec, out *output) (_ group, err error) {
 		}
 		return nil, err
 	}
+	for _, fd := range theirs {
+		_ = syscall.Close(fd)
+	}
+	theirs = nil
+	if limits != nil {
+		if err := limits.outcome(); err != nil {
+			<-g.exit
+			return nil, err
+		}
+	}
 	if spec.InheritStdin && giveTerminal(0, g.leader) {
 		g.tty = 0
 	}
 	return g, nil
 }
+
+// noFile leaves a descriptor of the child closed.
+const noFile = ^uintptr(0)
 
 func pipe() (r, w int, err error) {
 	var p [2]int
@@ -130,6 +178,10 @@ func pipe() (r, w int, err error) {
 
 func (g *processGroup) pid() int            { return g.leader }
 func (g *processGroup) exited() <-chan Exit { return g.exit }
+
+func (g *processGroup) notified(ctx context.Context) error {
+	return g.notify.await(ctx, g.leader)
+}
 
 func (g *processGroup) stdin() io.Writer {
 	if g.input == nil {
@@ -210,6 +262,9 @@ func onlyZombies(pgid int) bool {
 func (g *processGroup) close() {
 	if g.input != nil {
 		_ = g.input.Close()
+	}
+	if g.notify != nil {
+		g.notify.close()
 	}
 	for _, s := range g.streams {
 		s.finish()

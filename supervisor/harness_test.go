@@ -83,6 +83,14 @@ func (r *run) until(what string, f func() bool) {
 		}
 		select {
 		case <-more:
+		case <-r.done:
+			r.mu.Lock()
+			ok := f()
+			r.mu.Unlock()
+			if !ok {
+				r.t.Fatalf("no %s until the end: %v; %s", what, r.err, r.story())
+			}
+			return
 		case <-limit:
 			r.t.Fatalf("no %s within %v; %s", what, patience, r.story())
 		}

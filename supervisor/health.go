@@ -56,7 +56,7 @@ func (w *healthWatch) begin() {
 	ctx, cancel := context.WithTimeout(w.in.ctx, w.Timeout)
 	w.cancel = cancel
 	w.pending = w.in.task(func() error { return w.Check(ctx, &w.in.Instance) })
-	w.timer.Reset(w.Timeout)
+	w.timer.Reset(w.Timeout + lastWord)
 }
 
 func (w *healthWatch) returned(err error) {

@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -11,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes the test binary its own helper: with HELPER set it is one of
@@ -39,7 +43,16 @@ func TestMain(m *testing.M) {
 //	read             print each line of stdin; quit at "q", or at its end with 9
 //	touch FILE       make a file
 //	until FILE       wait for a file
-//	env NAME, pgrp   print something of the environment
+//	env NAME         print a variable
+//	self             print uid, gid, groups, umask, nice and the nofile limit
+//	signals          print what is blocked and ignored
+//	fds              print how many descriptors are open
+//	write FD TEXT    write a line to a descriptor
+//	notify TEXT      send TEXT to NOTIFY_SOCKET
+//	flood N          print N numbered lines
+//	long N           print a line of N bytes
+//	raw TEXT         print TEXT, unquoted as in Go, with no line end
+//	many N STEPS     run N children at once and wait for them
 func self(steps ...string) []string { return append([]string{os.Args[0]}, steps...) }
 
 func helperEnv() []string {
@@ -121,8 +134,65 @@ func helper(steps []string) int {
 			}
 		case "env":
 			fmt.Println(os.Getenv(arg))
-		case "pgrp":
-			fmt.Println(os.Getpid() == syscall.Getpgrp())
+		case "self":
+			groups, _ := syscall.Getgroups()
+			mask := syscall.Umask(0)
+			nice, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+			var nofile unix.Rlimit
+			_ = unix.Getrlimit(unix.RLIMIT_CORE, &nofile)
+			fmt.Println("uid", os.Getuid(), "gid", os.Getgid(), "groups", groups, fmt.Sprintf("umask %03o", mask), "nice", 20-nice, "core", nofile.Cur, nofile.Max)
+		case "signals":
+			status, _ := os.ReadFile("/proc/self/status")
+			for line := range strings.Lines(string(status)) {
+				if strings.HasPrefix(line, "SigBlk") || strings.HasPrefix(line, "SigIgn") {
+					fmt.Print(strings.ReplaceAll(line, "\t", " "))
+				}
+			}
+		case "fds":
+			fds, _ := os.ReadDir("/proc/self/fd")
+			fmt.Println("fds", len(fds))
+		case "write":
+			fd, text, _ := strings.Cut(arg, " ")
+			if _, err := syscall.Write(number(fd), []byte(text+"\n")); err != nil {
+				return 99
+			}
+		case "notify":
+			c, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 99
+			}
+			if _, err := c.Write([]byte(arg)); err != nil {
+				return 99
+			}
+		case "flood":
+			out := bufio.NewWriter(os.Stdout)
+			for i := range number(arg) {
+				fmt.Fprintln(out, "line", i)
+			}
+			out.Flush()
+		case "long":
+			os.Stdout.Write(append(bytes.Repeat([]byte("x"), number(arg)), '\n'))
+		case "raw":
+			text, err := strconv.Unquote(`"` + arg + `"`)
+			if err != nil {
+				return 99
+			}
+			os.Stdout.WriteString(text)
+		case "many":
+			n, steps, _ := strings.Cut(arg, " ")
+			var all []*exec.Cmd
+			for range number(n) {
+				cmd := exec.Command(os.Args[0], strings.Split(steps, "/")...)
+				cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+				if err := cmd.Start(); err != nil {
+					return 99
+				}
+				all = append(all, cmd)
+			}
+			for _, cmd := range all {
+				_ = cmd.Wait()
+			}
 		default:
 			fmt.Fprintln(os.Stderr, "unknown step", step)
 			return 99

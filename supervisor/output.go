@@ -36,8 +36,10 @@ type output struct {
 	sink    func(Line)
 	onDrop  func(lines, bytes uint64) // called by the sink's goroutine
 
-	mu   sync.Mutex
-	tail ring
+	mu    sync.Mutex
+	tail  ring
+	count uint64        // lines so far
+	more  chan struct{} // closed at the next line; nil when nobody waits
 
 	queue                      []queued
 	queued                     int // bytes, with the line in the sink's hands
@@ -71,6 +73,11 @@ func (o *output) put(l Line) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tail.add(l)
+	o.count++
+	if o.more != nil {
+		close(o.more)
+		o.more = nil
+	}
 	if o.sink == nil || o.closing {
 		return
 	}
@@ -198,6 +205,24 @@ func (o *output) last(n int) []Line {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.tail.last(n)
+}
+
+// since returns the lines that came after the first n, as far as they are
+// kept, the number of all so far, and a channel that is closed at the next.
+func (o *output) since(n uint64) ([]Line, uint64, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more == nil {
+		o.more = make(chan struct{})
+	}
+	return o.tail.last(int(min(o.count-n, TailLines))), o.count, o.more
+}
+
+// total is how many lines there were.
+func (o *output) total() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count
 }
 
 func (o *output) droppedLines() uint64 {

@@ -164,7 +164,7 @@ func (p *process) starting() stateFunc {
 	p.attempt++
 	ctx, cancel := context.WithCancelCause(p.sup.ctx)
 	in := &instance{ctx: ctx, cancel: cancel}
-	in.Attempt = p.attempt
+	in.Attempt, in.spec, in.out, in.firstLine = p.attempt, &p.spec, p.out, p.out.total()
 	p.inst = in
 	p.enter(Starting, "", nil)
 
@@ -203,14 +203,24 @@ func (p *process) starting() stateFunc {
 	in.PID, in.Started, in.Stdin = g.pid(), time.Now(), g.stdin()
 	p.started(in.PID)
 
-	if p.spec.Ready == nil && !p.spec.Oneshot {
+	ctx, cancelProbes := context.WithTimeoutCause(in.ctx, p.spec.ReadyTimeout, fmt.Errorf("not ready within %v", p.spec.ReadyTimeout))
+	defer cancelProbes()
+	probes := p.probes(ctx)
+	if len(probes) == 0 && !p.spec.Oneshot {
 		return p.ready
 	}
 	var probe <-chan error
 	var late <-chan time.Time
-	if p.spec.Ready != nil && !p.spec.Oneshot {
-		probe = in.task(func() error { return p.spec.Ready(in.ctx, &in.Instance) })
-		t := time.NewTimer(p.spec.ReadyTimeout)
+	if len(probes) > 0 && !p.spec.Oneshot {
+		probe = in.task(func() error {
+			for _, f := range probes {
+				if err := f(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		t := time.NewTimer(p.spec.ReadyTimeout + lastWord)
 		defer t.Stop()
 		late = t.C
 	}
@@ -236,6 +246,17 @@ func (p *process) starting() stateFunc {
 			}
 		}
 	}
+}
+
+// probes are what must succeed for a run to be ready.
+func (p *process) probes(ctx context.Context) (probes []func() error) {
+	if p.spec.Notify.wanted() {
+		probes = append(probes, func() error { return p.inst.group.notified(ctx) })
+	}
+	if p.spec.Ready != nil {
+		probes = append(probes, func() error { return p.spec.Ready(ctx, &p.inst.Instance) })
+	}
+	return probes
 }
 
 // attend reads the orders while a process is there, and forwards signals.
@@ -302,6 +323,10 @@ func (in *instance) task(f func() error) <-chan error {
 	in.tasks.Go(func() { result <- f() })
 	return result
 }
+
+// lastWord is how long a probe or check may take to say what it was waiting
+// for after its time was up.
+const lastWord = 100 * time.Millisecond
 
 // taskPatience is how long a probe may take to notice that its context ended.
 const taskPatience = 2 * time.Second

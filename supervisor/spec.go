@@ -36,9 +36,14 @@ type Spec struct {
 	// is of use to those that need it. It is cancelled when the process ends.
 	// Nil means ready as soon as started.
 	Ready func(context.Context, *Instance) error
-	// ReadyTimeout bounds Ready; 0 means DefaultReadyTimeout. A process that is
+	// Notify makes the process say itself that it is ready.
+	Notify Notify
+	// ReadyTimeout bounds Ready and Notify; 0 means DefaultReadyTimeout. A process that is
 	// not ready by then is stopped, and its restart policy applies.
 	ReadyTimeout time.Duration
+
+	// Limits are the user, group and resources of the process.
+	Limits Limits
 
 	Health  Health
 	Stop    Stop
@@ -142,6 +147,10 @@ type Instance struct {
 	Started time.Time
 	// Stdin is the write end of the pipe that Spec.Stdin asks for, else nil.
 	Stdin io.Writer
+
+	spec      *Spec
+	out       *output
+	firstLine uint64 // what out had counted before this run
 }
 
 // Line is one line of output, without its line end.
