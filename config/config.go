@@ -69,6 +69,12 @@ type Caller struct {
 	RTPPort    int      `yaml:"rtp_port"`    // first UDP port for RTP
 	Args       []string `yaml:"args"`        // further pjsua options, last so that they win
 
+	Codecs   []string `yaml:"codecs"`    // only these, the best first; empty means pjsua's order
+	STUN     []string `yaml:"stun"`      // servers, as host or host:port
+	ICE      bool     `yaml:"ice"`       // offer and use ICE
+	MaxCalls int      `yaml:"max_calls"` // at once; 0 means 4
+	LogLevel int      `yaml:"log_level"` // pjsua's, 3 to 6; 0 means 3
+
 	Restart Restart `yaml:"restart"`
 	// Critical makes its end the end of nullcard, with its exit code. What is
 	// the only caller or app always is.
@@ -82,6 +88,20 @@ type SIP struct {
 	Realm        string `yaml:"realm"`     // empty means any ("*")
 	Username     string `yaml:"username"`
 	PasswordFile string `yaml:"password_file"`
+
+	Proxy       []string `yaml:"proxy"`        // URIs that all requests go through, in this order
+	Transport   string   `yaml:"transport"`    // udp (the default), tcp or tls
+	TLS         TLS      `yaml:"tls"`          // for transport tls
+	SRTP        string   `yaml:"srtp"`         // off (the default), optional or mandatory
+	RegInterval Duration `yaml:"reg_interval"` // time between registrations, 1s to 1h; 0 means 300s
+}
+
+// TLS names the files of a TLS transport, in PEM, and what is verified.
+type TLS struct {
+	CAFile       string `yaml:"ca_file"`
+	CertFile     string `yaml:"cert_file"`
+	KeyFile      string `yaml:"key_file"`
+	VerifyServer bool   `yaml:"verify_server"`
 }
 
 // App is any other program that runs with a device.

@@ -45,6 +45,41 @@ var variables = map[string]struct {
 		r.SIP.PasswordFile = v
 		return nil
 	}},
+	"NULLCARD_SIP_REALM": {true, func(_ *Config, r *Caller, v string) error {
+		r.SIP.Realm = v
+		return nil
+	}},
+	"NULLCARD_SIP_PROXY": {true, func(_ *Config, r *Caller, v string) error {
+		r.SIP.Proxy = items(v)
+		return nil
+	}},
+	"NULLCARD_SIP_TRANSPORT": {true, func(_ *Config, r *Caller, v string) error {
+		r.SIP.Transport = v
+		return nil
+	}},
+	"NULLCARD_SIP_TLS_CA_FILE": {true, func(_ *Config, r *Caller, v string) error {
+		r.SIP.TLS.CAFile, r.SIP.TLS.VerifyServer = v, true
+		return nil
+	}},
+	"NULLCARD_SIP_SRTP": {true, func(_ *Config, r *Caller, v string) error {
+		r.SIP.SRTP = v
+		return nil
+	}},
+	"NULLCARD_CODECS": {true, func(_ *Config, r *Caller, v string) error {
+		r.Codecs = items(v)
+		return nil
+	}},
+	"NULLCARD_STUN": {true, func(_ *Config, r *Caller, v string) error {
+		r.STUN = items(v)
+		return nil
+	}},
+	"NULLCARD_MAX_CALLS": {true, func(_ *Config, r *Caller, v string) error {
+		return number(&r.MaxCalls, v)
+	}},
+	"NULLCARD_RESTART": {true, func(_ *Config, r *Caller, v string) error {
+		r.Restart.Policy = v
+		return nil
+	}},
 	"NULLCARD_DIAL": {true, func(_ *Config, r *Caller, v string) error {
 		r.Dial = v
 		return nil
@@ -66,6 +101,15 @@ var variables = map[string]struct {
 		r.Args = append(r.Args, words...)
 		return nil
 	}},
+}
+
+// items are those between commas.
+func items(value string) []string {
+	all := strings.Split(value, ",")
+	for i := range all {
+		all[i] = strings.TrimSpace(all[i])
+	}
+	return all
 }
 
 func number(to *int, value string) error {

@@ -53,6 +53,7 @@ func (c *Config) Validate() error {
 		distinct(&p, where+".local_port", r.LocalPort, where, local, "give each caller its own")
 		distinct(&p, where+".rtp_port", r.RTPPort, where, rtp, "give each caller its own")
 		r.validateSIP(&p, where)
+		r.validateMedia(&p, where)
 		r.Restart.validate(&p, where)
 	}
 	for i, a := range c.Apps {
