@@ -5,7 +5,7 @@ variable "VERSION" {
   default     = "dev"
   description = "tag of the images, and what `nullcard version` prints"
   validation {
-    condition     = VERSION == try(regex("[A-Za-z0-9_][A-Za-z0-9_.-]*", VERSION), "") && strlen(VERSION) <= 128
+    condition     = length(regexall("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", VERSION)) == 1
     error_message = "VERSION must be an image tag: letters, digits, '_', '.' and '-', at most 128 of them, the first none of '.' and '-'."
   }
 }
@@ -14,7 +14,7 @@ variable "PREFIX" {
   default     = "nullcard"
   description = "what the images' names begin with, the registry included: registry.example.com/team/nullcard"
   validation {
-    condition     = PREFIX == try(regex("[a-z0-9][a-z0-9._:/-]*[a-z0-9]", PREFIX), "")
+    condition     = length(regexall("^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?$", PREFIX)) == 1
     error_message = "PREFIX must be the beginning of an image name in lower case, with no '/' at its end."
   }
 }
@@ -42,7 +42,7 @@ variable "REVISION" {
   default     = ""
   description = "commit that the images are built from, for their label"
   validation {
-    condition     = REVISION == "" || REVISION == try(regex("[0-9a-f]+", REVISION), "-")
+    condition     = length(regexall("^[0-9a-f]*$", REVISION)) == 1
     error_message = "REVISION must be a commit hash in hexadecimal, or empty."
   }
 }

@@ -216,7 +216,7 @@ func runBake(ctx context.Context, cmd *exec.Cmd, b bake, out io.Writer) error {
 func settings() []string {
 	var set []string
 	for _, name := range []string{"VERSION", "PREFIX", "DEBIAN_IMAGE", "REVISION"} {
-		if value, ok := os.LookupEnv(name); ok {
+		if value := os.Getenv(name); value != "" {
 			set = append(set, name+"="+value)
 		}
 	}
