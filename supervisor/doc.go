@@ -10,36 +10,45 @@
 //
 // # States
 //
-// One goroutine owns one process and is in one of these states:
+// One goroutine owns one process, which is in one of these states:
 //
-//	          start                needs ready            ready
-//	(new) ──────────► waiting ──────────────► starting ──────────► ready
-//	                   ▲ │ ▲                   │  │ │                │
-//	                   │ │ │        no process │  │ └──────┐         │
-//	                   │ │ │  ┌────────────────┤  │        ▼         ▼
-//	        pause over │ │ │  │                │  └─────► stopping ◄─┘
-//	          or start │ │ └──┼────────────────┼──────────┤  │ │ │
-//	                   │ │    ▼                ▼ replaced,│  │ │ │
-//	                   └─┼─ backoff ◄──────────┼─need lost┘  │ │ │
-//	                     │    │  │   will be started again ──┘ │ │
-//	             stopped │    │  └─────────┐   │               │ │
-//	                     ▼    ▼            ▼   ▼   for good    │ │
-//	             exited ◄┴────┘          failed ◄──────────────┘ │
-//	                │  ◄─────────────────────┼───────────────────┘
-//	                └────► waiting ◄─────────┘ start
+//	              ┌───────┐        ┌────────┐        ┌─────┐
+//	   (new) ────►│waiting├───────►│starting├───────►│ready│
+//	              └┬─▲────┘        └─┬────┬─┘        └──┬──┘
+//	    called off │ │               │    │             │
+//	     ┌─────────┘ │  no process   │    │ a process   │ ended, stopped,
+//	     │           │   was made    │    │ was made    │ lost a need, sick
+//	     │           │               │   ┌▼─────────────▼──┐
+//	     │           │               │   │    stopping     │ until the group
+//	     │           │               │   └──────────┬──────┘ is empty
+//	     │           │               └───────┬──────┘
+//	     │           │   to be started again │
+//	     │           ├───────────────────────┤
+//	     │           │    at once            │
+//	     │    pause  │                       │
+//	     │    over ┌─┴─────┐                 │
+//	     │  ┌──────┤backoff│◄────────────────┤
+//	     │  │      └───────┘    after a pause│
+//	     │  │ stopped                        │
+//	    ┌▼──▼──┐                             │ for good
+//	    │exited│◄────────────────────────────┤
+//	    └──────┘   stopped, or with success  │
+//	    ┌──────┐                             │
+//	    │failed│◄────────────────────────────┘
+//	    └──────┘   with failure
 //
-// In words, and as [Transitions] has it:
+//	Start brings exited and failed back to waiting.
 //
-//	waiting   for its needs           → starting, exited
-//	starting  until it is of use      → ready, stopping; without a process
-//	                                    (it could not be started, or was
-//	                                    called off before): waiting, backoff,
-//	                                    exited, failed
-//	ready     of use to others        → stopping
-//	stopping  until its group is empty → waiting, backoff, exited, failed
-//	backoff   pausing                 → waiting, exited
-//	exited    stopped, or done        → waiting
-//	failed    ended for good, badly   → waiting
+// The same as [Transitions] has it:
+//
+//	(new)    → waiting
+//	waiting  → starting, exited
+//	starting → ready, stopping, waiting, backoff, exited, failed
+//	ready    → stopping
+//	stopping → waiting, backoff, exited, failed
+//	backoff  → waiting, exited
+//	exited   → waiting
+//	failed   → waiting
 //
 // A process that ends by itself passes through stopping as well: a process has
 // stopped when its process group is empty, and what its leader left behind is
