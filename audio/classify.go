@@ -22,6 +22,7 @@ var lineLevels = []struct {
 	level slog.Level
 }{
 	{"This program is not intended to be run as root", slog.LevelDebug},
+	{"No remapping configured, proceeding nonetheless", slog.LevelDebug},
 	{"Failed to open cookie file", slog.LevelDebug},
 	{"Unable to contact D-Bus", slog.LevelDebug},
 	{"Failed to open /proc/sys/", slog.LevelDebug},

@@ -94,12 +94,12 @@ func (s *Server) Spec() supervisor.Spec {
 		Prepare:      s.prepare,
 		Ready:        s.ready,
 		ReadyTimeout: 10 * time.Second,
-		// A server that was stopped is noticed after at most two rounds of
-		// interval and timeout, 2.2 s; a busy one has 1.9 s to answer.
+		// A server that hangs is noticed after at most two rounds of interval
+		// and timeout, 2.4 s; a busy one has 1.9 s to answer.
 		Health: supervisor.Health{
 			Check:    s.health,
-			Interval: 300 * time.Millisecond,
-			Timeout:  800 * time.Millisecond,
+			Interval: 500 * time.Millisecond,
+			Timeout:  700 * time.Millisecond,
 			Failures: 2,
 			Kill:     true,
 		},
@@ -249,16 +249,20 @@ func (s *Server) Proofs() []Proof {
 	return append([]Proof(nil), w.proofs...)
 }
 
-// Levels are those of both ends of each device over the last 100 ms; none while
+// Peaks are those of both ends of each device over the last second; none while
 // the server is not ready.
-func (s *Server) Levels() []Level {
+func (s *Server) Peaks() []Peak {
 	s.mu.Lock()
 	w := s.watch
 	s.mu.Unlock()
 	if w == nil || w.conn.Err() != nil {
 		return nil
 	}
-	return w.meters.levels()
+	var peaks []Peak
+	for _, l := range w.meters.levels() {
+		peaks = append(peaks, l.Peak)
+	}
+	return peaks
 }
 
 // Close ends the watching of the devices.

@@ -29,13 +29,14 @@ type watch struct {
 	proofs []Proof
 }
 
-// stalled is how long a device may give no sample: thirty blocks of its clock.
-const stalled = 1500 * time.Millisecond
+// stalled is how long a device may give no sample. A server that hangs as a
+// whole is noticed sooner.
+const stalled = 3 * idleWindow
 
 // startWatch takes over conn, on which the devices stand and are proven.
 func startWatch(ctx context.Context, conn *Conn, devices []Device, proofs []Proof, log *slog.Logger) (*watch, error) {
 	w := &watch{
-		conn: conn, devices: devices, proofs: proofs, log: log, meters: newMeters(conn, devices),
+		conn: conn, devices: devices, proofs: proofs, log: log, meters: newMeters(conn, devices, false),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer
@@ -115,13 +116,13 @@ func remade(devices []Device, steps []step) []Device {
 }
 
 func (w *watch) prove(ctx context.Context, devices []Device) error {
-	busy, err := listened(ctx, w.conn)
+	users, err := streams(ctx, w.conn)
 	if err != nil {
 		return err
 	}
 	var free []Device
 	for _, d := range devices {
-		if busy[d.Mic()] {
+		if slices.ContainsFunc(users, func(u stream) bool { return u.end == d.Mic() || u.end == d.MicFeed() }) {
 			w.log.Info("proof postponed: the mic is in use", "device", d.Name)
 			continue
 		}
@@ -142,28 +143,6 @@ func (w *watch) prove(ctx context.Context, devices []Device) error {
 		}
 	}
 	return nil
-}
-
-// listened are the sources that somebody other than c captures from.
-func listened(ctx context.Context, c *Conn) (map[string]bool, error) {
-	var outputs proto.GetSourceOutputInfoListReply
-	var sources proto.GetSourceInfoListReply
-	err := c.Request(ctx, &proto.GetSourceOutputInfoList{}, &outputs)
-	if err == nil {
-		err = c.Request(ctx, &proto.GetSourceInfoList{}, &sources)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell who uses the devices: %w", err)
-	}
-	busy := map[string]bool{}
-	for _, o := range outputs {
-		for _, s := range sources {
-			if s.SourceIndex == o.SourceIndex && o.ClientIndex != c.index {
-				busy[s.SourceName] = true
-			}
-		}
-	}
-	return busy, nil
 }
 
 // health tells if the server answers, and if the devices stand and their clocks

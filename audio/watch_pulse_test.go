@@ -4,6 +4,8 @@ package audio
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -168,16 +170,33 @@ func TestLevels(t *testing.T) {
 		defer close(played)
 		_, _ = Feed(ctx, dial(t, s), StreamOptions{Device: d.Speaker(), Format: d.Format()}, &endlessTone{})
 	}()
-	eventually(t, "levels", func() error {
-		l := s.Levels()
-		if len(l) != 2 || l[0].End != "speaker" || l[1].End != "mic" {
-			t.Fatalf("levels %+v", l)
+	eventually(t, "peaks", func() error {
+		p := s.Peaks()
+		if len(p) != 2 || p[0].End != "speaker" || p[1].End != "mic" {
+			t.Fatalf("peaks %+v", p)
 		}
-		if l[0].Peak < -6.2 || l[0].Peak > -5.8 || l[0].RMS < -9.3 || l[0].RMS > -8.8 || l[1].Peak > -100 {
-			return &unwanted{"speaker at -6 dB, mic silent"}
+		if math.Abs(p[0].Peak+6) > 0.1 || p[1].Peak != pcm.Floor {
+			return &unwanted{fmt.Sprintf("%+v: speaker at -6 dBFS, mic silent", p)}
 		}
 		return nil
 	})
+	n := 0
+	begun := time.Now()
+	err := Watch(t.Context(), dial(t, s), []Device{d}, func(l []Level) error {
+		if n++; n == 1 {
+			begun = time.Now()
+		}
+		if math.Abs(l[0].Peak.Peak+6) > 0.1 || math.Abs(l[0].RMS+9) > 0.1 || l[1].Peak.Peak != pcm.Floor || l[1].RMS != pcm.Floor {
+			t.Errorf("levels %+v: want the speaker at -6 and -9 dBFS, the mic silent", l)
+		}
+		if n == 11 {
+			return errEnough
+		}
+		return nil
+	})
+	if took := time.Since(begun); err != errEnough || took < 900*time.Millisecond || took > 2*time.Second {
+		t.Errorf("ten windows took %v, %v; want a second", took, err)
+	}
 	cancel()
 	<-played
 }

@@ -59,9 +59,18 @@ func commands() []command {
 		initCommand,
 		healthCommand,
 		statusCommand,
+		startCommand,
+		stopCommand,
+		restartCommand,
+		logsCommand,
 		playCommand,
 		recordCommand,
 		toneCommand,
+		levelCommand,
+		devicesCommand,
+		setupCommand,
+		teardownCommand,
+		callCommand,
 		versionCommand,
 	}
 }

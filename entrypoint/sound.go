@@ -7,54 +7,70 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nullcard/nullcard/audio"
 	"github.com/nullcard/nullcard/audio/pcm"
+	"github.com/nullcard/nullcard/config"
 )
 
-// soundFlags are those that the commands for sound share.
+// defaultDevice is the one that there is when none is declared.
+const defaultDevice = "virtual"
+
+// serverFlag names nullcard's sound server.
+type serverFlag struct{ server string }
+
+func (s *serverFlag) register(f *flag.FlagSet) {
+	f.StringVar(&s.server, "server", "", "the sound server: nullcard's runtime directory, or a `server` as in PULSE_SERVER (default $NULLCARD_RUNTIME_DIR or "+config.DefaultRuntimeDir+")")
+}
+
+// address is the flag as audio.Dial takes it.
+func (s *serverFlag) address() string {
+	if s.server == "" {
+		return audio.Socket(runtimeDir())
+	}
+	if info, err := os.Stat(s.server); err == nil && info.IsDir() {
+		return audio.Socket(s.server)
+	}
+	return s.server
+}
+
+func (s *serverFlag) dial(ctx context.Context) (*audio.Conn, error) {
+	c, err := audio.Dial(ctx, s.address())
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w; is nullcard running here? --server names another place", err)
+	case errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("%w; run this as the user that nullcard runs as", err)
+	}
+	return nil, exitError{exitUnavailable, err}
+}
+
+// soundFlags are those of the commands that play or record.
 type soundFlags struct {
+	serverFlag
 	device string
-	server string
 	json   bool
 }
 
 func (s *soundFlags) register(f *flag.FlagSet) {
-	f.StringVar(&s.device, "device", "virtual", "`name` of the device")
-	f.StringVar(&s.server, "server", "", "the sound server: its socket or nullcard's runtime `directory` (default $NULLCARD_RUNTIME_DIR or /run/nullcard)")
+	s.serverFlag.register(f)
+	f.StringVar(&s.device, "device", defaultDevice, "`name` of the device")
 	f.BoolVar(&s.json, "json", false, "tell the result as one line of JSON on standard error")
 }
 
-// socket is the path of the sound server's socket.
-func (s *soundFlags) socket() string {
-	server := s.server
-	if server == "" {
-		server = os.Getenv("NULLCARD_RUNTIME_DIR")
+func noArguments(f *flag.FlagSet) error {
+	if f.NArg() == 0 {
+		return nil
 	}
-	if server == "" {
-		server = "/run/nullcard"
-	}
-	server = strings.TrimPrefix(server, "unix:")
-	if info, err := os.Stat(server); err == nil && !info.IsDir() {
-		return server
-	}
-	return audio.Socket(server)
-}
-
-func (s *soundFlags) dial(ctx context.Context) (*audio.Conn, error) {
-	c, err := audio.Dial(ctx, s.socket())
-	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%w; is nullcard running here? --server names another place", err)
-	}
-	if err != nil {
-		return nil, exitError{exitUnavailable, err}
-	}
-	return c, nil
+	fmt.Fprintf(f.Output(), "%s: unexpected argument %q\n", f.Name(), f.Arg(0))
+	return errUsage
 }
 
 // rawFlags tell the format of raw samples.

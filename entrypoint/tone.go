@@ -30,10 +30,10 @@ func runTone(ctx context.Context, args []string, std stdio) error {
 	if err := parseFlags(f, args); err != nil {
 		return err
 	}
+	if err := noArguments(f); err != nil {
+		return err
+	}
 	switch {
-	case f.NArg() != 0:
-		fmt.Fprintf(std.err, "nullcard tone: unexpected argument %q\n", f.Arg(0))
-		return errUsage
 	case !(*freq > 0 && *freq <= 20000):
 		return exitError{exitUsage, fmt.Errorf("--freq %v is not between 0 and 20000 Hz", *freq)}
 	case !(*level <= 0):
