@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nullcard/nullcard/config"
 )
@@ -48,8 +50,9 @@ func arguments(c config.Caller, o Options) ([]string, error) {
 	// Its lines come when they happen, not in blocks of 4 KiB.
 	flag("stdout-no-buf")
 	// 3 tells calls, registrations and errors; 4 adds every SIP message.
-	add("log-level", 3)
-	add("app-log-level", 3)
+	level := max(c.LogLevel, 3)
+	add("log-level", level)
+	add("app-log-level", level)
 
 	// The far end has no echo of ours to cancel: the canceller takes what is
 	// played for echo, and the silence detector cuts what is left (a tone of
@@ -68,18 +71,14 @@ func arguments(c config.Caller, o Options) ([]string, error) {
 	add("capture-lat", deviceLatency)
 	add("playback-lat", deviceLatency)
 
-	// With TCP at hand pjsua sends whatever exceeds 1,300 bytes by it, as RFC
-	// 3261 wants it, and with its codecs every INVITE does; a far end that knows
-	// UDP only is then not reached.
-	if !wantsTCP(c, extra) {
-		flag("no-tcp")
-	}
+	args = append(args, transport(c, extra, without)...)
 	if c.LocalPort != 0 {
 		add("local-port", c.LocalPort)
 	}
 	if c.RTPPort != 0 {
 		add("rtp-port", c.RTPPort)
 	}
+	args = append(args, media(c)...)
 
 	account, err := account(c.SIP)
 	if err != nil {
@@ -89,8 +88,11 @@ func arguments(c config.Caller, o Options) ([]string, error) {
 	if c.AutoAnswer != 0 {
 		add("auto-answer", c.AutoAnswer)
 	}
+	if c.MaxCalls != 0 {
+		add("max-calls", c.MaxCalls)
+	}
 	if c.Dial != "" {
-		args = append(args, c.Dial)
+		args = append(args, c.SIP.URI(c.Dial))
 	}
 	return append(args, extra...), nil
 }
@@ -120,28 +122,83 @@ func split(args []string) (extra []string, without map[string]bool, err error) {
 	return extra, without, nil
 }
 
-func wantsTCP(c config.Caller, extra []string) bool {
-	for _, uri := range append([]string{c.SIP.ID, c.SIP.Registrar, c.Dial}, extra...) {
+// transport returns the options that choose between UDP, TCP and TLS.
+func transport(c config.Caller, extra []string, without map[string]bool) []string {
+	var args []string
+	switch c.SIP.Transport {
+	case "tcp":
+		return nil
+	case "tls":
+		args = append(args, "--use-tls")
+		for _, o := range [][2]string{{"ca-file", c.SIP.TLS.CAFile}, {"cert-file", c.SIP.TLS.CertFile}, {"privkey-file", c.SIP.TLS.KeyFile}} {
+			if o[1] != "" {
+				args = append(args, "--tls-"+o[0]+"="+o[1])
+			}
+		}
+		if c.SIP.TLS.VerifyServer {
+			args = append(args, "--tls-verify-server")
+		}
+		return args
+	}
+	// With TCP at hand pjsua sends whatever exceeds 1,300 bytes by it, as RFC
+	// 3261 wants it, and with its codecs every INVITE does; a far end that knows
+	// UDP only is then not reached.
+	if without["no-tcp"] || namesTCP(c, extra) {
+		return nil
+	}
+	return []string{"--no-tcp"}
+}
+
+func namesTCP(c config.Caller, extra []string) bool {
+	for _, uri := range slices.Concat([]string{c.SIP.ID, c.SIP.Registrar, c.Dial}, c.SIP.Proxy, extra) {
 		uri = strings.ToLower(uri)
 		if strings.Contains(uri, "transport=tcp") || strings.Contains(uri, "transport=tls") || strings.Contains(uri, "sips:") {
 			return true
 		}
 	}
-	for _, arg := range extra {
-		if arg == "--no-udp" || arg == "--use-tls" {
-			return true
+	return slices.Contains(extra, "--no-udp") || slices.Contains(extra, "--use-tls")
+}
+
+// media returns the options about codecs, encryption and traversal.
+func media(c config.Caller) []string {
+	var args []string
+	if len(c.Codecs) > 0 {
+		args = append(args, "--dis-codec=*")
+		// The last that is added comes first.
+		for _, codec := range slices.Backward(c.Codecs) {
+			args = append(args, "--add-codec="+codec)
 		}
 	}
-	return false
+	if use, ok := map[string]int{"optional": 1, "mandatory": 2}[c.SIP.SRTP]; ok {
+		args = append(args, fmt.Sprintf("--use-srtp=%d", use))
+		if c.SIP.Transport != "tls" {
+			// pjsua would refuse every call: the keys are in messages that
+			// anyone on the way can read. That is the caller's choice here.
+			args = append(args, "--srtp-secure=0")
+		}
+	}
+	for _, server := range c.STUN {
+		args = append(args, "--stun-srv="+server)
+	}
+	if c.ICE {
+		args = append(args, "--use-ice")
+	}
+	return args
 }
 
 // account returns the options of a SIP account.
 func account(s config.SIP) ([]string, error) {
 	var args []string
-	for _, o := range [][2]string{{"id", s.ID}, {"registrar", s.Registrar}} {
+	for _, o := range [][2]string{{"id", s.ID}, {"registrar", s.URI(s.Registrar)}} {
 		if o[1] != "" {
 			args = append(args, "--"+o[0]+"="+o[1])
 		}
+	}
+	for _, proxy := range s.Proxy {
+		args = append(args, "--proxy="+s.URI(proxy))
+	}
+	if s.RegInterval != 0 {
+		args = append(args, fmt.Sprintf("--reg-timeout=%d", time.Duration(s.RegInterval)/time.Second))
 	}
 	if s.Username == "" {
 		return args, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nullcard/nullcard/config"
 )
@@ -66,6 +67,25 @@ func TestArguments(t *testing.T) {
 		},
 		{name: "a registrar by TCP", cfg: config.Caller{SIP: config.SIP{ID: "sip:a@b", Registrar: "sip:b;transport=TCP"}}, hasNot: []string{"--no-tcp"}},
 		{name: "a secure callee", cfg: config.Caller{Dial: "sips:a@b"}, hasNot: []string{"--no-tcp"}},
+		{
+			name: "the whole account",
+			cfg: config.Caller{
+				Codecs: []string{"opus", "PCMU"}, STUN: []string{"stun.example.com"}, ICE: true, MaxCalls: 8, LogLevel: 5, Dial: "sip:b@c",
+				SIP: config.SIP{ID: "sip:a@b", Registrar: "sip:b", Transport: "tls", Proxy: []string{"sip:p;lr"}, SRTP: "mandatory",
+					RegInterval: config.Duration(time.Minute), TLS: config.TLS{CAFile: "/ca", CertFile: "/cert", KeyFile: "/key", VerifyServer: true}},
+			},
+			has: []string{"--log-level=5", "--app-log-level=5", "--stun-srv=stun.example.com", "--use-ice", "--max-calls=8", "--use-tls",
+				"--tls-ca-file=/ca", "--tls-cert-file=/cert", "--tls-privkey-file=/key", "--tls-verify-server", "--use-srtp=2", "--reg-timeout=60",
+				"--registrar=sip:b;transport=tls", "--proxy=sip:p;lr;transport=tls", "sip:b@c;transport=tls"},
+			hasNot:  []string{"--no-tcp", "--srtp-secure=0"},
+			ordered: []string{"--dis-codec=*", "--add-codec=PCMU", "--add-codec=opus"},
+		},
+		{
+			name:   "TCP and SRTP without TLS",
+			cfg:    config.Caller{SIP: config.SIP{Registrar: "sip:b", Transport: "tcp", SRTP: "optional"}},
+			has:    []string{"--registrar=sip:b;transport=tcp", "--use-srtp=1", "--srtp-secure=0"},
+			hasNot: []string{"--no-tcp"},
+		},
 		{name: "UDP switched off", cfg: config.Caller{Args: []string{"--no-udp"}}, has: []string{"--no-udp"}, hasNot: []string{"--no-tcp"}},
 	}
 	for _, tt := range tests {

@@ -36,6 +36,18 @@ func (c Call) MarshalJSON() ([]byte, error) {
 	}{plain(c), c.Duration.Seconds()})
 }
 
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (c *Call) UnmarshalJSON(b []byte) error {
+	type plain Call
+	v := struct {
+		*plain
+		Seconds float64 `json:"duration_s"`
+	}{plain: (*plain)(c)}
+	err := json.Unmarshal(b, &v)
+	c.Duration = time.Duration(v.Seconds * float64(time.Second))
+	return err
+}
+
 // track follows one call from its first event to its end.
 type track struct {
 	mu      sync.Mutex

@@ -16,6 +16,7 @@ var ErrNoCall = errors.New("there is no such call")
 // Dial calls a URI and returns when pjsua has sent the INVITE; WaitCall tells
 // how it goes on.
 func (c *Caller) Dial(ctx context.Context, uri string) (Call, error) {
+	uri = c.cfg.SIP.URI(uri)
 	what := "cannot call " + uri
 	if err := checkURI(uri); err != nil {
 		return Call{}, fmt.Errorf("%s: %w", what, err)
@@ -86,6 +87,7 @@ func (c *Caller) Resume(ctx context.Context, id int) error {
 // Transfer sends the far end of a call to another URI (REFER). The call ends
 // here when the transfer went well.
 func (c *Caller) Transfer(ctx context.Context, id int, uri string) error {
+	uri = c.cfg.SIP.URI(uri)
 	if err := checkURI(uri); err != nil {
 		return fmt.Errorf("cannot transfer call %d: %w", id, err)
 	}

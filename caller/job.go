@@ -46,8 +46,14 @@ func (j *job) exitCode() int {
 		return ExitUnavailable
 	}
 	c, _ := j.call.state()
+	return c.ExitCode()
+}
+
+// ExitCode says in an exit code how a call went; ExitUnavailable if it has not
+// ended, for then pjsua went before the call did.
+func (c Call) ExitCode() int {
 	if c.State != Disconnected {
-		return ExitUnavailable // pjsua went before the call did
+		return ExitUnavailable
 	}
 	switch c.Code {
 	case 486, 600:
