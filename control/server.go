@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/nullcard/nullcard/caller"
+	"github.com/nullcard/nullcard/supervisor"
 )
 
 // Listen opens the control socket at path, readable by our own uid only. What
@@ -43,9 +47,16 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// Server answers on the control socket.
+type Server struct {
+	Status     func() Status
+	Supervisor *supervisor.Supervisor
+	Callers    []*caller.Caller
+}
+
 // Serve answers on l until ctx ends, then closes l.
-func Serve(ctx context.Context, l net.Listener, status func() Status) error {
-	srv := &http.Server{Handler: handler(status), ReadHeaderTimeout: 5 * time.Second}
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second}
 	closed := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { closed <- srv.Close() })
 	err := srv.Serve(l)
@@ -55,21 +66,62 @@ func Serve(ctx context.Context, l net.Listener, status func() Status) error {
 	return <-closed
 }
 
-func handler(status func() Status) http.Handler {
+func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "alive")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		ok, reason := status().Ready()
+		ok, reason := s.Status().Ready()
 		if !ok {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		fmt.Fprintln(w, reason)
 	})
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(status()) // an error here means that the reader is gone
-	})
+	mux.HandleFunc("GET /status", answer(func(*http.Request) (any, error) { return s.Status(), nil }))
+	s.processRoutes(mux)
+	s.callRoutes(mux)
 	return mux
+}
+
+// answer makes a handler of a function: what it returns becomes JSON, an error
+// {"error": …} with a status that fits.
+func answer(f func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		v, err := f(r)
+		if err != nil {
+			w.WriteHeader(statusOf(err))
+			v = failure{err.Error()}
+		}
+		json.NewEncoder(w).Encode(v) // an error here means that the reader is gone
+	}
+}
+
+// failure is the answer to a request that could not be followed.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// badRequest is an error of the client's making.
+type badRequest struct{ error }
+
+func statusOf(err error) int {
+	switch {
+	case errors.As(err, new(*supervisor.UnknownError)), errors.As(err, new(unknownCaller)), errors.Is(err, caller.ErrNoCall):
+		return http.StatusNotFound
+	case errors.As(err, new(badRequest)):
+		return http.StatusBadRequest
+	}
+	return http.StatusConflict // the state of things does not allow it
+}
+
+// read takes a request's body, JSON without unknown keys; none at all is fine.
+func read(r *http.Request, into any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<16))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return badRequest{fmt.Errorf("cannot read the request: %w", err)}
+	}
+	return nil
 }

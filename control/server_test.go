@@ -13,6 +13,16 @@ import (
 	"github.com/nullcard/nullcard/supervisor"
 )
 
+// idle is a supervisor that has not been run.
+func idle(t *testing.T) *supervisor.Supervisor {
+	t.Helper()
+	s, err := supervisor.New(supervisor.Options{}, []supervisor.Spec{{Name: "a", Command: []string{"true"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // serve answers with status on a new socket until the test ends.
 func serve(t *testing.T, status Status) *Client {
 	t.Helper()
@@ -23,7 +33,8 @@ func serve(t *testing.T, status Status) *Client {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, func() Status { return status }) }()
+	server := Server{Status: func() Status { return status }, Supervisor: idle(t)}
+	go func() { done <- server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -109,5 +120,29 @@ func TestClientSaysWhatIsWrong(t *testing.T) {
 	defer cancel()
 	if _, err := NewClient(silent).Status(ctx); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("silence: %v", err)
+	}
+}
+
+func TestRequestsThatCannotBeFollowed(t *testing.T) {
+	c := serve(t, Status{Processes: []supervisor.Status{{Name: "a"}}})
+	ctx := t.Context()
+	for what, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"process": {c.Process(ctx, "b", "restart"), `there is no process "b": there are a`},
+		"idle":    {c.Process(ctx, "a", "restart"), "does not run"},
+		"caller":  {c.Hangup(ctx, "x", 0), `there is no caller "x": there are none`},
+		"route":   {c.Process(ctx, "a", "dance"), "404"},
+	} {
+		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", what, test.err, test.want)
+		}
+	}
+	if _, err := c.Log(ctx, "b", 3); err == nil || !strings.Contains(err.Error(), `no process "b"`) {
+		t.Errorf("log: %v", err)
+	}
+	if lists, err := c.Calls(ctx); err != nil || len(lists) != 0 {
+		t.Errorf("calls: %v, %v", lists, err)
 	}
 }

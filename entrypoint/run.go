@@ -46,11 +46,11 @@ func run(ctx context.Context, args []string, std stdio) error {
 	for _, w := range c.Warnings {
 		log.Warn(w)
 	}
-	specs, err := processes(c, out, log)
+	p, err := plan(c, out, log)
 	if err != nil {
 		return err
 	}
-	return supervise(ctx, c, specs, out, log)
+	return supervise(ctx, c, p, out, log)
 }
 
 // addCommand adds what the command line asks for to what the configuration
@@ -70,9 +70,15 @@ func addCommand(c *config.Config, cmd []string) {
 	}
 }
 
-// processes turns the configuration into what the supervisor runs.
-func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Spec, error) {
-	var specs []supervisor.Spec
+// parts are what the configuration asks for: processes for the supervisor, and
+// the callers among them.
+type parts struct {
+	specs   []supervisor.Spec
+	callers []*caller.Caller
+}
+
+// plan turns the configuration into parts. Nothing runs yet.
+func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) {
 	var needs []string
 	if c.Audio.Backend == config.BackendPulse {
 		server, err := audio.NewServer(audio.Options{
@@ -82,10 +88,10 @@ func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Sp
 			Log:        log,
 		})
 		if err != nil {
-			return nil, exitError{exitConfig, err}
+			return p, exitError{exitConfig, err}
 		}
 		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
-			return nil, exitError{exitCantCreate, err}
+			return p, exitError{exitCantCreate, err}
 		}
 		spec := server.Spec()
 		spec.Output = func(l supervisor.Line) {
@@ -93,7 +99,7 @@ func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Sp
 				out.line(l)
 			}
 		}
-		specs = append(specs, spec)
+		p.specs = append(p.specs, spec)
 		needs = []string{audio.ProcessName}
 	}
 	for _, r := range c.Callers {
@@ -109,12 +115,13 @@ func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Sp
 			Logger:    log,
 		})
 		if err != nil {
-			return nil, exitError{exitConfig, err}
+			return p, exitError{exitConfig, err}
 		}
-		specs = append(specs, one.Spec())
+		p.specs = append(p.specs, one.Spec())
+		p.callers = append(p.callers, one)
 	}
 	for _, a := range c.Apps {
-		specs = append(specs, supervisor.Spec{
+		p.specs = append(p.specs, supervisor.Spec{
 			Name:     a.Name,
 			Command:  a.Command,
 			Env:      append(environment(c, a.Device), a.Env...),
@@ -125,7 +132,7 @@ func processes(c *config.Config, out *output, log *slog.Logger) ([]supervisor.Sp
 			Forward:  true,
 		})
 	}
-	return specs, nil
+	return p, nil
 }
 
 // environment is what a program needs to find its device and nothing else.
@@ -146,13 +153,13 @@ func restart(r config.Restart) supervisor.Restart {
 }
 
 // supervise runs the processes to their end while the control socket answers.
-func supervise(ctx context.Context, c *config.Config, specs []supervisor.Spec, out *output, log *slog.Logger) error {
+func supervise(ctx context.Context, c *config.Config, p parts, out *output, log *slog.Logger) error {
 	s, err := supervisor.New(supervisor.Options{
 		StopBudget: time.Duration(c.StopBudget),
 		Signals:    signals,
 		Logger:     log,
 		Output:     out.line,
-	}, specs)
+	}, p.specs)
 	if err != nil {
 		return exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
 	}
@@ -170,15 +177,16 @@ func supervise(ctx context.Context, c *config.Config, specs []supervisor.Spec, o
 	serving, stop := context.WithCancel(ctx)
 	var served sync.WaitGroup
 	served.Go(func() {
-		if err := control.Serve(serving, listener, status); err != nil {
+		server := control.Server{Status: status, Supervisor: s, Callers: p.callers}
+		if err := server.Serve(serving, listener); err != nil {
 			log.Error("the control socket is lost", "error", err)
 		}
 	})
 	defer served.Wait()
 	defer stop()
 
-	names := make([]string, len(specs))
-	for i, s := range specs {
+	names := make([]string, len(p.specs))
+	for i, s := range p.specs {
 		names[i] = s.Name
 	}
 	log.Info("nullcard runs", "version", version, "pid", os.Getpid(), "uid", os.Getuid(), "backend", c.Audio.Backend, "processes", names)
