@@ -30,6 +30,7 @@ func pair(t *testing.T) (alice, bob *phone) {
 }
 
 func TestQuitSendsBye(t *testing.T) {
+	t.Parallel()
 	alice, bob := pair(t)
 	start := time.Now()
 	if code := alice.quits(); code != 0 {
@@ -49,6 +50,7 @@ func TestQuitSendsBye(t *testing.T) {
 }
 
 func TestIncomingCallRings(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 180}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice", Dial: bob.uri, SIP: config.SIP{ID: "sip:alice@127.0.0.1"}}, null).started()
 	if e := bob.wait(Incoming); !strings.Contains(e.Peer, "sip:alice@127.0.0.1") {
@@ -60,6 +62,7 @@ func TestIncomingCallRings(t *testing.T) {
 }
 
 func TestRefusedCall(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 486}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice", Dial: bob.uri}, null).started()
 	e := alice.wait(Disconnected)
@@ -71,6 +74,7 @@ func TestRefusedCall(t *testing.T) {
 // Passwords that pjsua's file makes awkward must reach the registrar, and
 // nothing else.
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	for name, password := range map[string]string{
 		"plain":            "S3cretMarker",
 		"blanks":           "S3cret Marker ",
@@ -83,6 +87,7 @@ func TestPassword(t *testing.T) {
 		"backslash, comma": `S3cretMarker\,;:%`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRegistrar(t, "alice", password)
 			p := newPhone(t, config.Caller{Name: "alice", SIP: config.SIP{
 				ID: "sip:alice@127.0.0.1", Registrar: r.uri(), Username: "alice", PasswordFile: secret(t, password+"\n"),
@@ -114,6 +119,7 @@ func TestPassword(t *testing.T) {
 }
 
 func TestRegistrationFails(t *testing.T) {
+	t.Parallel()
 	for answer, want := range map[string]string{
 		"403 Forbidden":           "refuses this account",
 		"404 Not Found":           "does not know this account",
@@ -121,6 +127,7 @@ func TestRegistrationFails(t *testing.T) {
 		"503 Service Unavailable": "out of service",
 	} {
 		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
 			r := newRegistrar(t, "alice", "x")
 			r.answer(answer)
 			p := newPhone(t, config.Caller{Name: "alice", SIP: config.SIP{
@@ -141,8 +148,36 @@ func TestRegistrationFails(t *testing.T) {
 	}
 }
 
+// A registrar that is out of service is asked again, sooner than pjsua would,
+// and the caller is ready, where that is wanted, once it is registered.
+func TestRegistersAgain(t *testing.T) {
+	t.Parallel()
+	r := newRegistrar(t, "alice", "x")
+	r.answer("503 Service Unavailable")
+	p := newPhone(t, config.Caller{Name: "alice", SIP: config.SIP{
+		ID: "sip:alice@127.0.0.1", Registrar: r.uri(), Username: "alice", PasswordFile: secret(t, "x"),
+	}}, Options{NullAudio: true, AwaitRegistration: true}).start()
+	ready := make(chan error, 1)
+	go func() { ready <- p.spec.Ready(t.Context(), p.inst) }()
+	p.wait(RegistrationFailed)
+	select {
+	case err := <-ready:
+		t.Fatalf("ready (%v) before it was registered", err)
+	default:
+	}
+	r.answer("")
+	p.wait(Registered)
+	if err := <-ready; err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	if e, ok := p.Registration(); !ok || e.Kind != Registered {
+		t.Errorf("registration is %+v, %v", e, ok)
+	}
+}
+
 // A registrar that is not there must not make quitting longer than its grace.
 func TestQuitWhileRegistering(t *testing.T) {
+	t.Parallel()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -159,11 +194,12 @@ func TestQuitWhileRegistering(t *testing.T) {
 }
 
 func TestFailedStarts(t *testing.T) {
+	t.Parallel()
 	taken, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() })
 	port := taken.LocalAddr().(*net.UDPAddr).Port
 	_, rtp := ports(t)
 	tests := map[string]struct {
@@ -179,6 +215,7 @@ func TestFailedStarts(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPhone(t, tt.cfg, null).start()
 			if code := p.end(10 * time.Second); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
@@ -193,6 +230,7 @@ func TestFailedStarts(t *testing.T) {
 // Without a device the call connects and has no sound; that is a fault which
 // the supervisor is told of.
 func TestNoDevice(t *testing.T) {
+	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "alsa.conf")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -209,6 +247,7 @@ func TestNoDevice(t *testing.T) {
 
 // What args say wins over what nullcard says.
 func TestArgsWin(t *testing.T) {
+	t.Parallel()
 	local, rtp := ports(t)
 	p := newPhone(t, config.Caller{Args: []string{
 		fmt.Sprintf("--local-port=%d", local), fmt.Sprintf("--rtp-port=%d", rtp), "--app-log-level=4", "--no-tcp=no",
@@ -224,6 +263,7 @@ func TestArgsWin(t *testing.T) {
 
 // 126 arguments in the file and --config-file itself are what pjsua takes.
 func TestArgumentLimit(t *testing.T) {
+	t.Parallel()
 	args, err := arguments(config.Caller{LocalPort: 1, RTPPort: 1, Args: []string{"--bound-addr=127.0.0.1", "--ip-addr=127.0.0.1"}}, Options{NullAudio: true, Rate: 16000})
 	if err != nil {
 		t.Fatal(err)

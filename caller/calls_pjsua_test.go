@@ -16,6 +16,7 @@ import (
 func confirmed(c Call) bool { return c.State == Confirmed }
 
 func TestDialAndHangup(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice"}, null).started()
 	call, err := alice.Dial(t.Context(), bob.uri)
@@ -65,6 +66,7 @@ func TestDialAndHangup(t *testing.T) {
 }
 
 func TestDialRefused(t *testing.T) {
+	t.Parallel()
 	alice := newPhone(t, config.Caller{Name: "alice"}, null).started()
 	for uri, want := range map[string]string{
 		"bob":                             "not a SIP URI",
@@ -89,6 +91,7 @@ func TestDialRefused(t *testing.T) {
 }
 
 func TestAnswer(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob"}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice"}, null).started()
 	for code, want := range map[int]Kind{200: Confirmed, 486: Disconnected} {
@@ -127,6 +130,7 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestDTMF(t *testing.T) {
+	t.Parallel()
 	alice, bob := pair(t)
 	const all = "0123456789*#ABCD"
 	if err := alice.DTMF(t.Context(), 0, strings.ToLower(all), DTMFEvent); err != nil {
@@ -151,6 +155,7 @@ func TestDTMF(t *testing.T) {
 }
 
 func TestHoldAndQuality(t *testing.T) {
+	t.Parallel()
 	alice, bob := pair(t)
 	// RTCP of the far end is needed for a round trip; it comes every 5 s.
 	deadline := time.Now().Add(12 * time.Second)
@@ -202,6 +207,7 @@ func TestHoldAndQuality(t *testing.T) {
 
 // Commands reach the call that they name, also when they come all at once.
 func TestSeveralCalls(t *testing.T) {
+	t.Parallel()
 	alice := newPhone(t, config.Caller{Name: "alice"}, null).started()
 	var bobs []*phone
 	var calls []Call
@@ -255,6 +261,7 @@ func TestSeveralCalls(t *testing.T) {
 }
 
 func TestTransfer(t *testing.T) {
+	t.Parallel()
 	alice, bob := pair(t)
 	carol := newPhone(t, config.Caller{Name: "carol", AutoAnswer: 200}, null).started()
 	if err := alice.Transfer(t.Context(), 0, carol.uri); err != nil {
@@ -270,6 +277,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestJob(t *testing.T) {
+	t.Parallel()
 	never := config.Restart{Policy: "never"}
 	_, nobody := ports(t)
 	tests := map[string]struct {
@@ -289,6 +297,7 @@ func TestJob(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var bob *phone
 			if tt.answer != 0 {
 				bob = newPhone(t, config.Caller{Name: "bob", AutoAnswer: tt.answer}, null).started()
@@ -310,6 +319,7 @@ func TestJob(t *testing.T) {
 
 // A call whose pjsua is killed is over for those who wait for it.
 func TestWaitForACallOfAKilledPjsua(t *testing.T) {
+	t.Parallel()
 	alice, _ := pair(t)
 	waited := make(chan error, 1)
 	go func() {
@@ -332,6 +342,7 @@ func TestWaitForACallOfAKilledPjsua(t *testing.T) {
 }
 
 func TestCommandsNeedAPjsua(t *testing.T) {
+	t.Parallel()
 	alice := newPhone(t, config.Caller{Name: "alice"}, null)
 	if _, err := alice.Dial(t.Context(), "sip:a@b"); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("dialled without pjsua: %v", err)

@@ -24,6 +24,7 @@ import (
 // The codec that is named first is the one that is used, and no other is
 // offered.
 func TestCodecs(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200}, null).started()
 	for _, codecs := range [][]string{{"PCMU"}, {"PCMA", "PCMU"}, {"G722"}, {"opus", "PCMU"}, {"speex/8000"}} {
 		t.Run(codecs[0], func(t *testing.T) {
@@ -42,6 +43,7 @@ func TestCodecs(t *testing.T) {
 }
 
 func TestNoCommonCodec(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200, Codecs: []string{"PCMA"}}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice", Dial: bob.uri, Codecs: []string{"PCMU"}}, null).started()
 	if e := alice.wait(Disconnected); e.Code != 488 || !strings.Contains(e.Cause, "codec") {
@@ -50,6 +52,7 @@ func TestNoCommonCodec(t *testing.T) {
 }
 
 func TestTransports(t *testing.T) {
+	t.Parallel()
 	ca, cert, key := certificate(t)
 	tests := map[string]struct {
 		sip  config.SIP
@@ -64,6 +67,7 @@ func TestTransports(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			sip := tt.sip
 			sip.ID = "sip:bob@127.0.0.1"
 			bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200, SIP: sip}, null).started()
@@ -96,6 +100,7 @@ func TestTransports(t *testing.T) {
 }
 
 func TestUnknownServerCertificate(t *testing.T) {
+	t.Parallel()
 	_, cert, key := certificate(t)
 	other, _, _ := certificate(t)
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200, SIP: config.SIP{Transport: "tls", TLS: config.TLS{CertFile: cert, KeyFile: key}}}, null).started()
@@ -111,6 +116,7 @@ func TestUnknownServerCertificate(t *testing.T) {
 
 // A caller takes no more calls than it is told to, and says why.
 func TestMaxCalls(t *testing.T) {
+	t.Parallel()
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200, MaxCalls: 1}, null).started()
 	alice := newPhone(t, config.Caller{Name: "alice", MaxCalls: 6}, null).started()
 	for _, want := range []Kind{Confirmed, Disconnected} {

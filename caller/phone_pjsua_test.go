@@ -37,6 +37,12 @@ type phone struct {
 	news   chan struct{}
 }
 
+// handedOut are the ports that tests that run side by side have.
+var (
+	handedOut   = map[int]bool{}
+	handedOutMu sync.Mutex
+)
+
 // ports returns a free UDP port for SIP, and one with a free neighbour for RTP
 // and RTCP.
 func ports(t *testing.T) (local, rtp int) {
@@ -54,11 +60,24 @@ func ports(t *testing.T) (local, rtp int) {
 		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: rtp + 1})
 		a.Close()
 		b.Close()
-		if err == nil {
-			c.Close()
-			if rtp%2 == 0 {
-				return local, rtp
+		if err != nil {
+			continue
+		}
+		c.Close()
+		// TLS listens on the port after the one for SIP.
+		handedOutMu.Lock()
+		ok := rtp%2 == 0
+		for _, p := range []int{local, local + 1, rtp, rtp + 1} {
+			ok = ok && !handedOut[p]
+		}
+		if ok {
+			for _, p := range []int{local, local + 1, rtp, rtp + 1} {
+				handedOut[p] = true
 			}
+		}
+		handedOutMu.Unlock()
+		if ok {
+			return local, rtp
 		}
 	}
 	t.Fatal("cannot find free UDP ports")
