@@ -27,7 +27,7 @@ import (
 // StopGrace is how long pjsua may take to hang up, unregister and quit. With a
 // registrar that answers it takes 1 to 2 s, with one that does not 4 s, which
 // is pjsua's own limit.
-const StopGrace = 5 * time.Second
+const StopGrace = 4500 * time.Millisecond
 
 // Exit codes of a pjsua that never got to its prompt; its own is 0 even then.
 // They are those of sysexits.h.

@@ -70,7 +70,12 @@ func commands() []command {
 		devicesCommand,
 		setupCommand,
 		teardownCommand,
+		devicesCommand,
+		levelCommand,
+		setupCommand,
+		teardownCommand,
 		callCommand,
+		configCommand,
 		versionCommand,
 	}
 }

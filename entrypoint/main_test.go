@@ -108,3 +108,35 @@ func TestChildLines(t *testing.T) {
 		out.Reset()
 	}
 }
+
+func TestConfigCommand(t *testing.T) {
+	t.Setenv("NULLCARD_RUNTIME_DIR", t.TempDir())
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("callers: [{name: alice}]\napps: [{name: bot, command: [bot], needs: [alice]}]\n")
+	code, printed, errout := nullcard(t, "config", "print", "--config", file)
+	if code != 0 {
+		t.Fatalf("print: exit code %d: %s", code, errout)
+	}
+	write(printed)
+	code, out, errout := nullcard(t, "config", "check", "--config", file)
+	if code != 0 || !strings.Contains(out, "a stop takes at most 7.75s of a budget of 8s") {
+		t.Errorf("check of what was printed: exit code %d: %s%s", code, out, errout)
+	}
+	write("stop_budget: 3s\n" + strings.Replace(printed, "stop_budget: 8s\n", "", 1))
+	if code, _, errout := nullcard(t, "config", "check", "--config", file); code != 78 || !strings.Contains(errout, "stop_budget is too short") {
+		t.Errorf("a budget that cannot hold: exit code %d: %s", code, errout)
+	}
+	write("apps: [{name: a, command: [x], needs: [b]}, {name: b, command: [x], needs: [a]}]\n")
+	if code, _, errout := nullcard(t, "config", "check", "--config", file); code != 78 || !strings.Contains(errout, "a") {
+		t.Errorf("needs in a circle: exit code %d: %s", code, errout)
+	}
+	if code, _, errout := nullcard(t, "config", "dance"); code != 64 || !strings.Contains(errout, "check|print") {
+		t.Errorf("usage: exit code %d: %s", code, errout)
+	}
+}

@@ -31,9 +31,9 @@ func run(ctx context.Context, args []string, std stdio) error {
 	if err := parseFlags(f, args); err != nil {
 		return err
 	}
-	c, err := config.Load(*file, os.Environ(), func(c *config.Config) { addCommand(c, f.Args()) })
+	c, err := load(*file, f.Args())
 	if err != nil {
-		return exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
+		return err
 	}
 	lock, err := lockRuntimeDir(c.RuntimeDir)
 	if err != nil {
@@ -50,7 +50,24 @@ func run(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if stop := p.stop(c); !stop.Fits {
+		log.Warn("stop_budget is too short for the worst case, so that processes may be killed early",
+			"budget", time.Duration(c.StopBudget), "worst", stop.Worst)
+	}
+	if c.Audio.Backend == config.BackendPulse {
+		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
+			return exitError{exitCantCreate, err}
+		}
+	}
 	return supervise(ctx, c, p, out, log)
+}
+
+func load(file string, cmd []string) (*config.Config, error) {
+	c, err := config.Load(file, os.Environ(), func(c *config.Config) { addCommand(c, cmd) })
+	if err != nil {
+		return nil, exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
+	}
+	return c, nil
 }
 
 // addCommand adds what the command line asks for to what the configuration
@@ -70,11 +87,20 @@ func addCommand(c *config.Config, cmd []string) {
 	}
 }
 
+// appGrace leaves, of the default stop budget, enough for a caller that an app
+// needs and for the sound server.
+const appGrace = 2 * time.Second
+
 // parts are what the configuration asks for: processes for the supervisor, and
 // the callers among them.
 type parts struct {
 	specs   []supervisor.Spec
 	callers []*caller.Caller
+}
+
+// stop is how the stop budget is split.
+func (p parts) stop(c *config.Config) supervisor.StopPlan {
+	return supervisor.SplitStop(p.specs, time.Duration(c.StopBudget))
 }
 
 // plan turns the configuration into parts. Nothing runs yet.
@@ -89,9 +115,6 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 		})
 		if err != nil {
 			return p, exitError{exitConfig, err}
-		}
-		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
-			return p, exitError{exitCantCreate, err}
 		}
 		spec := server.Spec()
 		spec.Output = func(l supervisor.Line) {
@@ -127,6 +150,7 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 			Env:      append(environment(c, a.Device), a.Env...),
 			Dir:      a.Dir,
 			Needs:    slices.Concat(needs, a.Needs),
+			Stop:     supervisor.Stop{Grace: appGrace},
 			Restart:  restart(a.Restart),
 			Critical: a.Critical,
 			Forward:  true,
