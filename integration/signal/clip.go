@@ -60,23 +60,41 @@ func (c Clip) Resample(rate int) Clip {
 	if rate == c.Rate || c.Rate == 0 {
 		return c
 	}
-	ratio := float64(c.Rate) / float64(rate)
-	cutoff := min(1, 1/ratio) // of the source's Nyquist frequency
+	// Sample i lies at i·step/phases of the source's samples.
+	common := gcd(rate, c.Rate)
+	step, phases := c.Rate/common, rate/common
+	cutoff := min(1, float64(rate)/float64(c.Rate)) // of the source's Nyquist frequency
 	half := resampleTaps / cutoff
-	out := Clip{Rate: rate, Samples: make([]float64, int(float64(len(c.Samples))/ratio))}
+	reach := int(math.Ceil(half))
+	kernels := make([][]float64, phases)
+	for phase := range kernels {
+		kernels[phase] = make([]float64, 2*reach+1)
+		for j := range kernels[phase] {
+			x := float64(phase)/float64(phases) - float64(j-reach)
+			if math.Abs(x) < half {
+				kernels[phase][j] = cutoff * sinc(cutoff*x) * (0.5 + 0.5*math.Cos(math.Pi*x/half))
+			}
+		}
+	}
+	out := Clip{Rate: rate, Samples: make([]float64, len(c.Samples)*phases/step)}
 	for i := range out.Samples {
-		centre := float64(i) * ratio
-		lo := max(int(math.Ceil(centre-half)), 0)
-		hi := min(int(math.Floor(centre+half)), len(c.Samples)-1)
+		first := i*step/phases - reach
+		kernel := kernels[i*step%phases]
+		lo, hi := max(first, 0), min(first+len(kernel), len(c.Samples))
 		var sum float64
-		for j := lo; j <= hi; j++ {
-			x := centre - float64(j)
-			window := 0.5 + 0.5*math.Cos(math.Pi*x/half)
-			sum += c.Samples[j] * cutoff * sinc(cutoff*x) * window
+		for j, sample := range c.Samples[lo:hi] {
+			sum += sample * kernel[lo-first+j]
 		}
 		out.Samples[i] = sum
 	}
 	return out
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func sinc(x float64) float64 {
