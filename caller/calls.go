@@ -289,18 +289,24 @@ func scan(ask asker, stop func(screen) bool) error {
 	return errors.New("pjsua's console does not come to an end of its calls")
 }
 
-// known adds what the log told to what the console tells.
+// known adds what the log told to what the console tells. It makes known to
+// WaitCall a call that the log has not given a number yet: one that rings here.
 func (r *run) known(s screen) Call {
-	call := Call{ID: s.current, State: Kind(strings.ToLower(s.state))}
-	if t := r.call(s.current); t != nil {
-		if c, _ := t.state(); c.State != Disconnected {
-			call = c
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state := Kind(strings.ToLower(s.state))
+	t := r.calls[s.current]
+	if t != nil {
+		if c, _ := t.state(); c.State == Disconnected {
+			t = nil
 		}
 	}
-	if call.Since.IsZero() {
-		call.Since = time.Now()
+	if t == nil {
+		t = newTrack(Call{ID: s.current, State: state, Since: time.Now(), Outgoing: state == Calling})
+		r.calls[s.current] = t
 	}
-	call.Peer, call.State = s.peer, Kind(strings.ToLower(s.state))
+	t.setPeer(s.peer)
+	call, _ := t.state()
 	return call
 }
 

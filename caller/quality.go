@@ -48,6 +48,18 @@ func (q Quality) MarshalJSON() ([]byte, error) {
 	}{plain(q), q.Duration.Seconds()})
 }
 
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (q *Quality) UnmarshalJSON(b []byte) error {
+	type plain Quality
+	v := struct {
+		*plain
+		Seconds float64 `json:"duration_s"`
+	}{plain: (*plain)(q)}
+	err := json.Unmarshal(b, &v)
+	q.Duration = time.Duration(v.Seconds * float64(time.Second))
+	return err
+}
+
 // impairment is a codec's in the E-model: Ie for the codec itself and Bpl, its
 // robustness to loss.
 type impairment struct{ ie, bpl float64 }
