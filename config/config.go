@@ -23,6 +23,13 @@ const (
 	BackendNull  = "null"  // no sound server; callers get --null-audio
 )
 
+// What follows when the sound server cannot be made to work.
+const (
+	OnFailureRestart = "restart"
+	OnFailureNull    = "null"
+	OnFailureExit    = "exit"
+)
+
 // Config is everything that `nullcard run` acts on.
 type Config struct {
 	Audio   Audio    `yaml:"audio"`
@@ -47,7 +54,10 @@ type Config struct {
 // Audio says where the sound server comes from.
 type Audio struct {
 	Backend string `yaml:"backend"` // pulse or null
-	Rate    int    `yaml:"rate"`    // Hz, for devices that name none
+	// OnFailure is what follows when the sound server cannot be made to work:
+	// restart it until it fails in a storm, go on with null devices, or exit.
+	OnFailure string `yaml:"on_failure"`
+	Rate      int    `yaml:"rate"` // Hz, for devices that name none
 }
 
 // Device is a named pair of virtual ends: sink NAME_speaker and source

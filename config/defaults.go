@@ -14,6 +14,7 @@ const (
 
 func (c *Config) setDefaults() {
 	setDefault(&c.Audio.Backend, BackendPulse)
+	setDefault(&c.Audio.OnFailure, OnFailureRestart)
 	setDefault(&c.Audio.Rate, DefaultRate)
 	setDefault(&c.Log.Format, "text")
 	setDefault(&c.StopBudget, Duration(DefaultStopBudget))

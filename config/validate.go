@@ -28,6 +28,9 @@ func (c *Config) Validate() error {
 	if !slices.Contains([]string{BackendPulse, BackendNull}, c.Audio.Backend) {
 		p.add("audio.backend: %q is not one of pulse, null", c.Audio.Backend)
 	}
+	if !slices.Contains([]string{OnFailureRestart, OnFailureNull, OnFailureExit}, c.Audio.OnFailure) {
+		p.add("audio.on_failure: %q is not one of restart, null, exit", c.Audio.OnFailure)
+	}
 	p.rate("audio.rate", c.Audio.Rate)
 	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
 		p.add("log.format: %q is not one of text, json", c.Log.Format)

@@ -27,7 +27,7 @@ type CallList struct {
 func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls", answer(func(r *http.Request) (any, error) {
 		lists := []CallList{}
-		for _, c := range s.Callers {
+		for _, c := range s.Callers() {
 			calls, err := c.Calls(r.Context())
 			if err != nil {
 				return nil, fmt.Errorf("caller %s: %w", c.Name(), err)
@@ -106,7 +106,7 @@ func (e unknownCaller) Error() string {
 func (s *Server) caller(r *http.Request) (*caller.Caller, error) {
 	name := r.PathValue("caller")
 	var known []string
-	for _, c := range s.Callers {
+	for _, c := range s.Callers() {
 		if c.Name() == name {
 			return c, nil
 		}

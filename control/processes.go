@@ -18,14 +18,14 @@ type LogLine struct {
 }
 
 func (s *Server) processRoutes(mux *http.ServeMux) {
-	for verb, act := range map[string]func(context.Context, string) error{
-		"start":   s.Supervisor.Start,
-		"stop":    s.Supervisor.Stop,
-		"restart": s.Supervisor.Restart,
+	for verb, act := range map[string]func(*supervisor.Supervisor, context.Context, string) error{
+		"start":   (*supervisor.Supervisor).Start,
+		"stop":    (*supervisor.Supervisor).Stop,
+		"restart": (*supervisor.Supervisor).Restart,
 	} {
 		mux.HandleFunc("POST /processes/{name}/"+verb, answer(func(r *http.Request) (any, error) {
 			name := r.PathValue("name")
-			if err := act(r.Context(), name); err != nil {
+			if err := act(s.Supervisor(), r.Context(), name); err != nil {
 				return nil, err
 			}
 			return s.process(name)
@@ -42,7 +42,7 @@ func (s *Server) processRoutes(mux *http.ServeMux) {
 				return nil, badRequest{fmt.Errorf("lines=%s is not a number of lines", q)}
 			}
 		}
-		tail, err := s.Supervisor.Tail(r.PathValue("name"), n)
+		tail, err := s.Supervisor().Tail(r.PathValue("name"), n)
 		if err != nil {
 			return nil, err
 		}

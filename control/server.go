@@ -47,11 +47,12 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Server answers on the control socket.
+// Server answers on the control socket. Its functions return what there is at
+// that moment.
 type Server struct {
 	Status     func() Status
-	Supervisor *supervisor.Supervisor
-	Callers    []*caller.Caller
+	Supervisor func() *supervisor.Supervisor
+	Callers    func() []*caller.Caller
 }
 
 // Serve answers on l until ctx ends, then closes l.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nullcard/nullcard/caller"
 	"github.com/nullcard/nullcard/supervisor"
 )
 
@@ -33,7 +34,12 @@ func serve(t *testing.T, status Status) *Client {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	server := Server{Status: func() Status { return status }, Supervisor: idle(t)}
+	sup := idle(t)
+	server := Server{
+		Status:     func() Status { return status },
+		Supervisor: func() *supervisor.Supervisor { return sup },
+		Callers:    func() []*caller.Caller { return nil },
+	}
 	go func() { done <- server.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
@@ -59,6 +65,12 @@ func TestStatusSurvivesTheWire(t *testing.T) {
 		t.Errorf("got %+v (exit %+v), want %+v", p, p.LastExit, want.Processes[0])
 	}
 	if ok, reason := got.Ready(); ok || reason != "a is backoff: killed" {
+		t.Errorf("ready: %v, %q", ok, reason)
+	}
+}
+
+func TestDegradedIsReady(t *testing.T) {
+	if ok, reason := (Status{Degraded: "no sound"}).Ready(); !ok || reason != "degraded: no sound" {
 		t.Errorf("ready: %v, %q", ok, reason)
 	}
 }

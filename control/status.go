@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nullcard/nullcard/audio"
 	"github.com/nullcard/nullcard/supervisor"
 )
 
@@ -18,13 +19,18 @@ type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Backend string    `json:"backend"` // of the sound: pulse or null
-	Devices []string  `json:"devices"`
+	// Degraded says what is missing while nullcard goes on without it.
+	Degraded string   `json:"degraded,omitempty"`
+	Devices  []string `json:"devices"`
+	// Proofs are how sound last passed through each device.
+	Proofs []audio.Proof `json:"proofs,omitempty"`
 	// Processes in the order in which they are started.
 	Processes []supervisor.Status `json:"processes"`
 }
 
 // Ready tells whether every process does its work, and if not, what is in the
 // way. A process that has ended for good with success is in nobody's way.
+// Degraded is ready: a restart of the container would not help.
 func (s Status) Ready() (ok bool, reason string) {
 	for _, p := range s.Processes {
 		switch p.State {
@@ -36,6 +42,9 @@ func (s Status) Ready() (ok bool, reason string) {
 			reason += ": " + p.Cause
 		}
 		return false, reason
+	}
+	if s.Degraded != "" {
+		return true, "degraded: " + s.Degraded
 	}
 	return true, fmt.Sprintf("%d of %d processes work", len(s.Processes), len(s.Processes))
 }

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nullcard/nullcard/audio"
@@ -59,7 +57,13 @@ func run(ctx context.Context, args []string, std stdio) error {
 			return exitError{exitCantCreate, err}
 		}
 	}
-	return supervise(ctx, c, p, out, log)
+	listener, err := control.Listen(controlSocket(c.RuntimeDir))
+	if err != nil {
+		return exitError{exitCantCreate, err}
+	}
+	log.Info("nullcard runs", "version", version, "pid", os.Getpid(), "uid", os.Getuid(),
+		"backend", c.Audio.Backend, "processes", p.names())
+	return newSession(c, p, out, log).run(ctx, listener)
 }
 
 func load(file string, cmd []string) (*config.Config, error) {
@@ -96,6 +100,15 @@ const appGrace = 2 * time.Second
 type parts struct {
 	specs   []supervisor.Spec
 	callers []*caller.Caller
+	server  *audio.Server // nil without sound
+}
+
+func (p parts) names() []string {
+	names := make([]string, len(p.specs))
+	for i, s := range p.specs {
+		names[i] = s.Name
+	}
+	return names
 }
 
 // stop is how the stop budget is split.
@@ -116,7 +129,14 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 		if err != nil {
 			return p, exitError{exitConfig, err}
 		}
+		p.server = server
 		spec := server.Spec()
+		switch c.Audio.OnFailure {
+		case config.OnFailureNull:
+			spec.Restart.Storm = supervisor.Storm{Failures: 3, Window: 10 * time.Second}
+		case config.OnFailureExit:
+			spec.Restart.Policy, spec.Critical = supervisor.Never, true
+		}
 		spec.Output = func(l supervisor.Line) {
 			if audio.Classify(l.Text) > slog.LevelDebug {
 				out.line(l)
@@ -174,52 +194,4 @@ func restart(r config.Restart) supervisor.Restart {
 		Backoff: supervisor.Backoff{Initial: time.Duration(r.Backoff.Initial), Max: time.Duration(r.Backoff.Max)},
 		Storm:   supervisor.Storm{Failures: r.Storm.Failures, Window: time.Duration(r.Storm.Window)},
 	}
-}
-
-// supervise runs the processes to their end while the control socket answers.
-func supervise(ctx context.Context, c *config.Config, p parts, out *output, log *slog.Logger) error {
-	s, err := supervisor.New(supervisor.Options{
-		StopBudget: time.Duration(c.StopBudget),
-		Signals:    signals,
-		Logger:     log,
-		Output:     out.line,
-	}, p.specs)
-	if err != nil {
-		return exitError{exitConfig, fmt.Errorf("cannot use the configuration: %w", err)}
-	}
-	listener, err := control.Listen(controlSocket(c.RuntimeDir))
-	if err != nil {
-		return exitError{exitCantCreate, err}
-	}
-	status := func() control.Status {
-		st := control.Status{Version: version, Started: processStart, Backend: c.Audio.Backend, Processes: s.Status()}
-		for _, d := range c.Devices {
-			st.Devices = append(st.Devices, d.Name)
-		}
-		return st
-	}
-	serving, stop := context.WithCancel(ctx)
-	var served sync.WaitGroup
-	served.Go(func() {
-		server := control.Server{Status: status, Supervisor: s, Callers: p.callers}
-		if err := server.Serve(serving, listener); err != nil {
-			log.Error("the control socket is lost", "error", err)
-		}
-	})
-	defer served.Wait()
-	defer stop()
-
-	names := make([]string, len(p.specs))
-	for i, s := range p.specs {
-		names[i] = s.Name
-	}
-	log.Info("nullcard runs", "version", version, "pid", os.Getpid(), "uid", os.Getuid(), "backend", c.Audio.Backend, "processes", names)
-	code, err := s.Run(ctx)
-	switch {
-	case code == 0:
-		return nil
-	case err == nil:
-		err = errors.New("a process ended with failure")
-	}
-	return exitError{code, reported{err}} // the supervisor has logged it
 }

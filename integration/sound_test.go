@@ -1,0 +1,80 @@
+package integration
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nullcard/nullcard/integration/stack"
+)
+
+// breakable stands in for PulseAudio until /run/nullcard/mended is there.
+var breakable = stack.Program("/usr/local/sbin/pulseaudio", `#!/bin/sh
+[ -e /run/nullcard/mended ] || { echo "broken for this test" >&2; exit 1; }
+exec /usr/bin/pulseaudio "$@"
+`)
+
+// Where PulseAudio cannot work, calls do all the same, and sound comes back
+// when it can.
+func TestNoSound(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	s := stack.New(t)
+	to := callee(ctx, s)
+	from := caller(ctx, s, breakable, stack.Env("NULLCARD_AUDIO_ON_FAILURE", "null"))
+	from.WaitLog(ctx, confirmed)
+
+	r := from.MustExec(ctx, stack.Cmd("nullcard", "health"))
+	if !strings.HasPrefix(r.Stdout, "degraded: pulseaudio ") {
+		t.Errorf("health says %q, want why it is degraded", r.Stdout)
+	}
+	var names []string
+	for _, p := range from.Processes(ctx) {
+		names = append(names, p.Name)
+	}
+	if want := []string{"nullcard", "pjsua"}; !slices.Equal(names, want) {
+		t.Errorf("processes %q, want %q", names, want)
+	}
+
+	from.Mark(ctx)
+	from.MustExec(ctx, stack.Cmd("touch", "/run/nullcard/mended"))
+	from.WaitLog(ctx, regexp.MustCompile("sound works again"))
+	from.WaitLog(ctx, proven)
+	from.WaitLog(ctx, confirmed)
+	waitReady(ctx, from)
+	duplex(ctx, t, from, to)
+	if exit := from.Stop(ctx, syscall.SIGTERM); exit.Code != 0 {
+		t.Errorf("exit code %d, want 0", exit.Code)
+	}
+}
+
+func TestNoSoundStopsAtOnce(t *testing.T) {
+	ctx := t.Context()
+	c := stack.New(t).Run(ctx, *image, breakable, stack.Hardened(), stack.Env("NULLCARD_AUDIO_ON_FAILURE", "null"))
+	c.WaitLog(ctx, regexp.MustCompile("going on with null devices"))
+	waitReady(ctx, c)
+	if exit := c.Stop(ctx, syscall.SIGTERM); exit.Code != 0 || exit.Took > 8*time.Second {
+		t.Errorf("exit code %d after %v, want 0 within the budget", exit.Code, exit.Took)
+	}
+}
+
+// Otherwise the container ends, and says why.
+func TestSoundFailureEnds(t *testing.T) {
+	for _, policy := range []string{"exit", "restart"} {
+		t.Run(policy, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			c := stack.New(t).Run(ctx, *image, breakable, stack.Hardened(), stack.Env("NULLCARD_AUDIO_ON_FAILURE", policy))
+			if code := c.Wait(ctx); code != 1 {
+				t.Errorf("exit code %d, want 1, that of PulseAudio", code)
+			}
+			if log := c.Logs(ctx).All; !strings.Contains(log, "broken for this test") {
+				t.Errorf("the log does not say why:\n%s", log)
+			}
+		})
+	}
+}
