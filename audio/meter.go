@@ -2,6 +2,7 @@ package audio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -109,6 +110,9 @@ func (m *meters) listen(e *meteredEnd, r *Recording) {
 	got := 0
 	for {
 		n, err := r.Read(context.Background(), buf[got:]) // ends with the stream
+		if errors.Is(err, errStalled) {
+			continue // the time of the last level tells
+		}
 		if err != nil {
 			return
 		}

@@ -27,6 +27,7 @@ type end struct {
 	muted     bool
 	quiet     bool // a volume other than 100 %
 	suspended bool
+	anyFormat bool // the server chooses
 }
 
 type operation int
@@ -135,7 +136,7 @@ func plan(have observed, want wanted) ([]step, error) {
 			}
 			kept[p.name] = true
 			// A mic ends with its feed, so it is made anew with it.
-			if there && sounds(e.spec, p.spec) && e.tag == p.tag && !(p.source && remade) {
+			if there && (e.anyFormat || sounds(e.spec, p.spec)) && e.tag == p.tag && !(p.source && remade) {
 				steps = append(steps, audible(e, p.source)...)
 				if m, ok := find(have.sources, p.name+".monitor"); ok && !p.source {
 					m.suspended = false // it is resumed with its sink

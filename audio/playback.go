@@ -152,11 +152,8 @@ func (p *Playback) Write(ctx context.Context, b []byte) error {
 			return err
 		}
 		if n <= 0 {
-			select {
-			case <-p.wake:
-			case <-p.ended:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			if err := wait(ctx, p.wake, p.ended); err != nil {
+				return err
 			}
 			continue
 		}
@@ -165,6 +162,25 @@ func (p *Playback) Write(ctx context.Context, b []byte) error {
 		if err := p.send(ctx, buf); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// errStalled means that a server is there and does not go on.
+var errStalled = fmt.Errorf("the sound server does not go on: no sample passed for %v", DefaultTimeout)
+
+// wait waits for a wake-up or the end of a stream, and not for a server that
+// hangs.
+func wait(ctx context.Context, wake, ended <-chan struct{}) error {
+	timer := time.NewTimer(DefaultTimeout)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-ended:
+	case <-timer.C:
+		return errStalled
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jfreymuth/pulse/proto"
 )
@@ -26,18 +27,25 @@ func observe(ctx context.Context, c *Conn) (observed, error) {
 	if err != nil {
 		return observed{}, fmt.Errorf("cannot list the devices: %w", err)
 	}
+	// PipeWire suspends what nobody uses, and resumes it in time; its remapped
+	// sources have the graph's rate, whatever they are asked for.
+	pipewire := strings.Contains(info.PackageName, "PipeWire")
 	o := observed{defaultSink: info.DefaultSinkName, defaultSource: info.DefaultSourceName}
 	for _, s := range sinks {
 		o.sinks = append(o.sinks, end{
 			name: s.SinkName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec,
-			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended,
+			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended && !pipewire,
 		})
 	}
 	for _, s := range sources {
-		o.sources = append(o.sources, end{
-			name: s.SourceName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec,
-			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended,
-		})
+		e := end{
+			name: s.SourceName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec, anyFormat: pipewire,
+			muted: s.Mute, quiet: quiet(s.ChannelVolumes), suspended: s.State == suspended && !pipewire,
+		}
+		if s.MonitorSourceIndex != proto.Undefined {
+			e.tag = "" // PipeWire gives monitors the properties of their sinks
+		}
+		o.sources = append(o.sources, e)
 	}
 	return o, nil
 }

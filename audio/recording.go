@@ -121,7 +121,7 @@ func (r *Recording) end(err error) {
 // Ended is closed when the stream was closed or lost.
 func (r *Recording) Ended() <-chan struct{} { return r.ended }
 
-// Read waits for samples and fills b with what is there. After the stream has
+// Read waits for samples, though not for a server that hangs, and fills b with what is there. After the stream has
 // ended it returns what had come by then, and then why it ended.
 func (r *Recording) Read(ctx context.Context, b []byte) (int, error) {
 	for {
@@ -137,11 +137,8 @@ func (r *Recording) Read(ctx context.Context, b []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		select {
-		case <-r.wake:
-		case <-r.ended:
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		if err := wait(ctx, r.wake, r.ended); err != nil {
+			return 0, err
 		}
 	}
 }

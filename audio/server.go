@@ -119,9 +119,19 @@ func path() string {
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }
 
+// exitCantCreate is EX_CANTCREAT of sysexits.h.
+const exitCantCreate = 73
+
 // prepare makes the server's directory anew: what an earlier one left there (a
 // socket, state) would only disturb.
 func (s *Server) prepare(context.Context) error {
+	if err := s.makeDir(); err != nil {
+		return supervisor.Permanent(exitCantCreate, err)
+	}
+	return nil
+}
+
+func (s *Server) makeDir() error {
 	s.drop()
 	dir := s.dir()
 	if err := os.RemoveAll(dir); err != nil {
