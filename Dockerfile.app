@@ -12,14 +12,13 @@ FROM ${BASE_IMAGE} AS base
 FROM debian AS fetch
 ARG PJPROJECT_SUITE=forky
 ARG PJPROJECT_VERSION=2.17
-RUN --mount=type=cache,id=nullcard-apt,target=/var/cache/apt,sharing=locked \
-    apt-get update -q \
+RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends xz-utils
 WORKDIR /tmp
 RUN set -eu; \
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME"); \
     archive=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $codename" 'Created-By: Packages' | head -n 1); \
-    echo "deb-src [check-valid-until=no] $archive $PJPROJECT_SUITE main" >/etc/apt/sources.list.d/pjproject.list; \
+    echo "deb-src [check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $PJPROJECT_SUITE main" >/etc/apt/sources.list.d/pjproject.list; \
     apt-get update -q; \
     apt-get source -q --print-uris asterisk | tr -d "'" | grep '\.orig-Xpjproject\.tar' >pjproject.uri \
         || { echo "Debian $PJPROJECT_SUITE has no pjproject among the sources of asterisk: choose another PJPROJECT_SUITE" >&2; exit 1; }; \
@@ -37,8 +36,7 @@ COPY --from=fetch /out/ /
 
 # From Debian, not from base: a change of nullcard must not compile pjsua again.
 FROM debian AS build
-RUN --mount=type=cache,id=nullcard-apt,target=/var/cache/apt,sharing=locked \
-    apt-get update -q \
+RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends \
         g++ gcc libasound2-dev libbcg729-dev libc6-dev libgsm1-dev libopus-dev libsamplerate0-dev \
         libspeex-dev libspeexdsp-dev libsrtp2-dev libssl-dev make uuid-dev

@@ -11,20 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// certificates is where distributions keep the bundle of CA certificates.
-var certificates = []string{
-	"/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Alpine
-	"/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL
-	"/etc/ssl/ca-bundle.pem",             // openSUSE
-	"/etc/ssl/cert.pem",                  // others
-}
-
 func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("images build", flag.ContinueOnError)
-	group := flags.String("group", "default", "the images to build: `default` (base, app) or test (testtools, too)")
+	group := flags.String("group", "default", "the `group` of images: default (base, app) or test (testtools, too)")
 	dryRun := flags.Bool("n", false, "say what would be done and why, and do nothing")
 	force := flags.Bool("force", false, "build images that are up to date, too (unchanged steps still come from the cache)")
 	if err := parseFlags(flags, args); err != nil {
@@ -45,11 +38,13 @@ func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := lockCache(ctx, cache, out)
-	if err != nil {
-		return err
+	if !*dryRun {
+		unlock, err := lockCache(ctx, cache, out)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 	}
-	defer unlock()
 
 	facts, err := observe(ctx, d, targets, *force)
 	if err != nil {
@@ -115,20 +110,9 @@ func observe(ctx context.Context, d docker, targets []string, force bool) (Facts
 
 // carryOut does what the plan says.
 func carryOut(ctx context.Context, d docker, f Facts, p Plan, cache string, out io.Writer) error {
-	if p.Install {
-		if err := installMmdebstrap(ctx, out); err != nil {
-			return err
-		}
-	}
-	switch p.Debian {
-	case Pulled:
-		if err := runShown(ctx, command(ctx, d.path, "pull", f.DebianImage), out); err != nil {
-			return fmt.Errorf("cannot pull %s: %w", f.DebianImage, err)
-		}
-	case Mmdebstrap:
-		if err := makeDebian(ctx, d, f.DebianImage, cache, out); err != nil {
-			return err
-		}
+	tools, err := prepare(ctx, d, f, p, cache, out)
+	if err != nil {
+		return err
 	}
 	debianID, _, err := d.image(ctx, f.DebianImage, inputsLabel)
 	if err != nil {
@@ -154,10 +138,6 @@ func carryOut(ctx context.Context, d docker, f Facts, p Plan, cache string, out 
 		return runBake(ctx, command(ctx, d.path, append([]string{"buildx"}, b.args()...)...), b, out)
 	}
 
-	tools, err := buildTools(ctx, ".", cache, out)
-	if err != nil {
-		return err
-	}
 	if b.layout, err = saveLayout(ctx, d, f.DebianImage, debianID, cache); err != nil {
 		return err
 	}
@@ -168,6 +148,46 @@ func carryOut(ctx context.Context, d docker, f Facts, p Plan, cache string, out 
 		return fmt.Errorf("cannot start the builder: %w", err)
 	}
 	return errors.Join(bakeOn(ctx, daemon, tools, cache, b, out), daemon.stop())
+}
+
+// prepare gets the Debian image and, where the plan wants it, a builder of our
+// own, whose directory it returns. The one waits for the network and the other
+// for the processor, so they go side by side; the first failure ends both.
+func prepare(ctx context.Context, d docker, f Facts, p Plan, cache string, out io.Writer) (tools string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var building sync.WaitGroup
+	if p.Builder == Own {
+		building.Go(func() {
+			var err error
+			if tools, err = buildTools(ctx, ".", cache, out); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if err := getDebian(ctx, d, f, p, cache, out); err != nil {
+		cancel(err)
+	}
+	building.Wait()
+	return tools, context.Cause(ctx)
+}
+
+// getDebian makes sure that the engine holds the Debian image.
+func getDebian(ctx context.Context, d docker, f Facts, p Plan, cache string, out io.Writer) error {
+	switch p.Debian {
+	case Pulled:
+		if err := runShown(ctx, command(ctx, d.path, "pull", f.DebianImage), out); err != nil {
+			return fmt.Errorf("cannot pull %s: %w", f.DebianImage, err)
+		}
+	case Mmdebstrap:
+		if p.Install {
+			if err := installMmdebstrap(ctx, out); err != nil {
+				return err
+			}
+		}
+		return makeDebian(ctx, d, f.DebianImage, cache, out)
+	}
+	return nil
 }
 
 // bakeOn bakes on a builder of our own.
@@ -209,61 +229,4 @@ func runBake(ctx context.Context, cmd *exec.Cmd, b bake, out io.Writer) error {
 		return fmt.Errorf("cannot build %s: %w", strings.Join(b.targets, ", "), err)
 	}
 	return nil
-}
-
-// settings is docker-bake.hcl's variables that change what is in an image,
-// where the environment sets them.
-func settings() []string {
-	var set []string
-	for _, name := range []string{"VERSION", "PREFIX", "DEBIAN_IMAGE", "REVISION"} {
-		if value := os.Getenv(name); value != "" {
-			set = append(set, name+"="+value)
-		}
-	}
-	return set
-}
-
-// imageName is the tag of a target's image: docker-bake.hcl's function image.
-func imageName(target string) string {
-	prefix, version := os.Getenv("PREFIX"), os.Getenv("VERSION")
-	if prefix == "" {
-		prefix = "nullcard"
-	}
-	if version == "" {
-		version = "dev"
-	}
-	return prefix + "/" + target + ":" + version
-}
-
-// caBundle is the file of CA certificates to build with: CA_BUNDLE,
-// SSL_CERT_FILE or the machine's own, "" when there is none.
-func caBundle() (string, error) {
-	for _, name := range []string{"CA_BUNDLE", "SSL_CERT_FILE"} {
-		if path := os.Getenv(name); path != "" {
-			if _, err := os.Stat(path); err != nil {
-				return "", fmt.Errorf("cannot read the CA certificates that %s names: %w", name, err)
-			}
-			return filepath.Abs(path)
-		}
-	}
-	for _, path := range certificates {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", nil
-}
-
-// changedGoproxy is the Go module proxy that this machine is set to use, ""
-// when it is Go's default.
-func changedGoproxy(ctx context.Context) string {
-	if proxy := os.Getenv("GOPROXY"); proxy != "" {
-		return proxy
-	}
-	line, err := exec.CommandContext(ctx, "go", "env", "-changed", "GOPROXY").Output()
-	if err != nil {
-		return ""
-	}
-	_, value, _ := strings.Cut(strings.TrimSpace(string(line)), "=")
-	return strings.Trim(value, `'"`)
 }

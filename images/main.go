@@ -44,7 +44,7 @@ func main() {
 	interrupted := ctx.Err() != nil
 	stop()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errUsage):
 		os.Exit(64)
 	case interrupted:
@@ -83,13 +83,14 @@ func run(ctx context.Context, args []string) error {
 	return command(ctx, args[1:], os.Stdout)
 }
 
-// parseFlags reads a command's flags; -h ends it with flag.ErrHelp turned into nil by the caller.
+// parseFlags reads a command's flags; the FlagSet tells the user what is wrong.
 func parseFlags(flags *flag.FlagSet, args []string) error {
 	flags.SetOutput(os.Stderr)
-	if err := flags.Parse(args); err != nil {
+	err := flags.Parse(args)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		return errUsage
 	}
-	return nil
+	return err
 }
 
 // projectRoot is the directory that holds docker-bake.hcl, from the working directory upwards.

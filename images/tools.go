@@ -49,7 +49,8 @@ func buildTools(ctx context.Context, root, cache string, out io.Writer) (string,
 
 	start := time.Now()
 	fmt.Fprintln(out, "building buildx and buildkitd, once for this machine (2 to 4 minutes on two cores)")
-	progress := &counter{out: out, start: start, last: start, total: countPackages(ctx, root)}
+	progress := &counter{out: out, start: start, last: start}
+	progress.total = countPackages(ctx, root, progress)
 	args := append([]string{"build", "-v", "-trimpath", "-ldflags", "-s -w", "-o", partial + string(filepath.Separator)}, toolPackages...)
 	cmd := command(ctx, "go", args...)
 	cmd.Dir = filepath.Join(root, "tools")
@@ -75,10 +76,12 @@ func buildTools(ctx context.Context, root, cache string, out io.Writer) (string,
 	return dir, nil
 }
 
-// countPackages is how many packages the tools are made of, 0 when that can't be told.
-func countPackages(ctx context.Context, root string) int {
+// countPackages is how many packages the tools are made of, 0 when that can't
+// be told. It fetches the modules, which progress sees.
+func countPackages(ctx context.Context, root string, progress io.Writer) int {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-deps"}, toolPackages...)...)
 	cmd.Dir = filepath.Join(root, "tools")
+	cmd.Stderr = progress
 	list, err := cmd.Output()
 	if err != nil {
 		return 0
@@ -117,7 +120,11 @@ func (c *counter) Write(p []byte) (int, error) {
 	}
 	if time.Since(c.last) >= 10*time.Second {
 		c.last = time.Now()
-		fmt.Fprintf(c.out, "  %s: %d modules fetched, %d of %d packages compiled\n", since(c.start), c.fetched, c.compiled, max(c.total, c.compiled))
+		if c.total == 0 {
+			fmt.Fprintf(c.out, "  %s: %d modules fetched\n", since(c.start), c.fetched)
+		} else {
+			fmt.Fprintf(c.out, "  %s: %d of %d packages compiled\n", since(c.start), c.compiled, max(c.total, c.compiled))
+		}
 	}
 	return len(p), nil
 }
