@@ -183,6 +183,7 @@ func (s *session) prepare(p parts, degraded string) error {
 		Signals:    s.signals,
 		Logger:     s.log,
 		Output:     s.out.line,
+		Event:      s.event,
 	}, p.specs)
 	if err != nil {
 		return err
@@ -191,6 +192,13 @@ func (s *session) prepare(p parts, degraded string) error {
 	defer s.mu.Unlock()
 	s.parts, s.supervisor, s.degraded = p, sup, degraded
 	return nil
+}
+
+// event tells how long each program took to be of use after our own start.
+func (s *session) event(e supervisor.Event) {
+	if e.To == supervisor.Ready && e.Attempt == 1 && e.Process != audio.ProcessName {
+		s.log.Info("app started", "process", e.Process, "since_start_ms", time.Since(processStart).Milliseconds())
+	}
 }
 
 // relay hands signals on, and remembers that a stop was asked for.
