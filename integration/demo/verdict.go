@@ -102,7 +102,7 @@ func (d *direction) verdict() string {
 func (d *direction) String() string {
 	s := fmt.Sprintf("%s → %s (%s): %s", d.from, d.to, d.what, d.verdict())
 	if d.fault == nil {
-		s += fmt.Sprintf("; it came out of %s's own mic after %.1f ms", d.from, float64(d.own)/float64(time.Millisecond))
+		s += fmt.Sprintf("; check of the clocks: at %s's own mic after %.1f ms", d.from, float64(d.own)/float64(time.Millisecond))
 	}
 	return s
 }
