@@ -16,6 +16,7 @@ const tagProperty = "nullcard.device"
 type observed struct {
 	sinks, sources             []end
 	defaultSink, defaultSource string
+	late                       bool // what is made shows up a little later
 }
 
 // end is a sink or a source.

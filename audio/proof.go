@@ -2,6 +2,7 @@ package audio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -22,9 +23,10 @@ const (
 	chirpLength = 20 * time.Millisecond
 	chirpLevel  = -12.0 // dBFS
 	chirpScore  = 0.9   // an undisturbed path scores above 0.99
-	// proofTime bounds one attempt. A chirp arrives within 20 ms of its feed;
-	// the rest is for a machine that is busy.
-	proofTime = 2 * time.Second
+	// A chirp arrives within 20 ms of its feed. The rest is for a machine that
+	// is busy, and for PipeWire, which drops what comes while a node wakes up.
+	chirpTime = 500 * time.Millisecond
+	proofTime = 3 * time.Second
 )
 
 // Prove feeds a chirp to the mic of each device, all at once, and finds it at
@@ -73,40 +75,63 @@ func prove(ctx context.Context, c *Conn, d Device) (Proof, error) {
 		return Proof{}, err
 	}
 	defer func() { _ = in.Close(context.WithoutCancel(ctx)) }()
-	fed := time.Now()
-	if err := in.Write(ctx, pcm.EncodeS16(nil, chirp)); err != nil {
-		return Proof{}, err
+	sound := pcm.EncodeS16(nil, chirp)
+	for best := 0.0; ; {
+		fed := time.Now()
+		if err := in.Write(ctx, sound); err != nil {
+			return Proof{}, silent(ctx, best, err)
+		}
+		p, err := listen(ctx, out, format, chirp, fed)
+		if err == nil {
+			p.Device = d.Name
+			return p, nil
+		}
+		best = max(best, p.Score)
+		if !errors.Is(err, errUnheard) {
+			return Proof{}, silent(ctx, best, err)
+		}
 	}
-	p, err := listen(ctx, out, format, chirp, fed)
-	p.Device = d.Name
-	return p, err
 }
 
-// listen reads from out until the chirp that was fed at the time fed is heard.
+// errUnheard means that one chirp was not heard.
+var errUnheard = errors.New("unheard")
+
+// silent tells what the end of the time for a proof means.
+func silent(ctx context.Context, best float64, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("a chirp fed to the mic did not come out of it within %v (best match %.2f)", proofTime, best)
+	}
+	return err
+}
+
+// listen reads from out until the chirp that was fed at the time fed is heard,
+// or it is time to feed another.
 func listen(ctx context.Context, out *Recording, format pcm.Format, chirp []float64, fed time.Time) (Proof, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, chirpTime, errUnheard)
+	defer cancel()
 	var heard []float64
-	var best pcm.Match
+	best := pcm.Match{}
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := out.Read(ctx, buf)
-		if ctx.Err() != nil {
-			return Proof{}, fmt.Errorf("a chirp fed to the mic did not come out of it within %v (best match %.2f)", proofTime, best.Score)
-		}
 		if err != nil {
-			return Proof{}, err
+			return Proof{Score: best.Score}, err
 		}
 		arrived := time.Now()
 		heard = format.Encoding.Decode(heard, buf[:n])
-		best = pcm.Find(heard, chirp)
-		if best.Score >= chirpScore {
+		m := pcm.Find(heard, chirp)
+		if m.Score >= chirpScore {
 			// The chirp's last sample has arrived with this block or before it.
-			after := format.Duration(int64(len(heard)-best.Offset-len(chirp)) * int64(format.FrameBytes()))
+			after := format.Duration(int64(len(heard)-m.Offset-len(chirp)) * int64(format.FrameBytes()))
 			return Proof{
 				Latency: max(arrived.Add(-after-chirpLength).Sub(fed), 0),
-				Gain:    pcm.DB(best.Gain),
-				Score:   best.Score,
+				Gain:    pcm.DB(m.Gain),
+				Score:   m.Score,
 				Time:    arrived,
 			}, nil
+		}
+		if m.Score > best.Score {
+			best = m
 		}
 		// Only what can be a chirp's beginning is kept.
 		if extra := len(heard) - len(chirp); extra > 0 {

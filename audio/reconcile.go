@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/jfreymuth/pulse/proto"
 )
@@ -30,7 +32,7 @@ func observe(ctx context.Context, c *Conn) (observed, error) {
 	// PipeWire suspends what nobody uses, and resumes it in time; its remapped
 	// sources have the graph's rate, whatever they are asked for.
 	pipewire := strings.Contains(info.PackageName, "PipeWire")
-	o := observed{defaultSink: info.DefaultSinkName, defaultSource: info.DefaultSourceName}
+	o := observed{defaultSink: info.DefaultSinkName, defaultSource: info.DefaultSourceName, late: pipewire}
 	for _, s := range sinks {
 		o.sinks = append(o.sinks, end{
 			name: s.SinkName, module: s.ModuleIndex, tag: tagOf(s.Properties), spec: s.SampleSpec,
@@ -120,9 +122,37 @@ func reconcile(ctx context.Context, c *Conn, want wanted) ([]step, error) {
 				return done, fmt.Errorf("cannot %s: %w", s, err)
 			}
 			done = append(done, s)
+			if s.op == loadModule && have.late {
+				if err := appear(ctx, c, s.name); err != nil {
+					return done, fmt.Errorf("cannot %s: %w", s, err)
+				}
+			}
 		}
 	}
 	return done, fmt.Errorf("the devices do not stay as they are made (%s): something else changes them", describe(done))
+}
+
+// appear waits for a sink or source of which the server has loaded the module
+// and which it shows a little later, without an event that would be its own.
+func appear(ctx context.Context, c *Conn, name string) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for {
+		have, err := observe(ctx, c)
+		if err != nil {
+			return err
+		}
+		if _, ok := find(slices.Concat(have.sinks, have.sources), name); ok {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("it does not appear: %w", context.Cause(ctx))
+		}
+	}
 }
 
 func apply(ctx context.Context, c *Conn, s step) error {
