@@ -139,7 +139,7 @@ func (processes) launch(spec *Spec, out *output) (_ group, err error) {
 
 	g.leader, g.exit, err = children.start(path, argv, &syscall.ProcAttr{
 		Dir:   spec.Dir,
-		Env:   env,
+		Env:   lastOnly(env),
 		Files: fds,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})

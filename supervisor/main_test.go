@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,9 +19,15 @@ import (
 )
 
 // TestMain makes the test binary its own helper: with HELPER set it is one of
-// the ill-behaved programs that a supervisor meets.
+// the ill-behaved programs that a supervisor meets, or a supervisor itself.
 func TestMain(m *testing.M) {
-	if os.Getenv("HELPER") != "" {
+	switch os.Getenv("HELPER") {
+	case "":
+	case "supervise":
+		os.Exit(supervise())
+	case "init":
+		os.Exit(bareInit())
+	default:
 		os.Exit(helper(os.Args[1:]))
 	}
 	os.Exit(m.Run())
@@ -33,7 +40,7 @@ func TestMain(m *testing.M) {
 //	err TEXT         a line on stderr
 //	exit N           end with code N
 //	die N            end by signal N
-//	sleep            for ever
+//	sleep            for longer than any test
 //	wait DURATION
 //	ignore N         ignore signal N
 //	on N CODE        end with CODE at signal N
@@ -45,8 +52,8 @@ func TestMain(m *testing.M) {
 //	until FILE       wait for a file
 //	env NAME         print a variable
 //	self             print uid, gid, groups, umask, nice and the nofile limit
-//	signals          print what is blocked and ignored
-//	fds              print how many descriptors are open
+//	alone            wait until our parent has no descendants left but us and
+//	                 our own, dead or alive, and say so
 //	write FD TEXT    write a line to a descriptor
 //	notify TEXT      send TEXT to NOTIFY_SOCKET
 //	flood N          print N numbered lines
@@ -82,7 +89,7 @@ func helper(steps []string) int {
 			_ = syscall.Kill(os.Getpid(), syscall.Signal(number(arg)))
 			time.Sleep(time.Minute)
 		case "sleep":
-			time.Sleep(time.Hour)
+			time.Sleep(30 * time.Second)
 		case "wait":
 			d, err := time.ParseDuration(arg)
 			if err != nil {
@@ -141,16 +148,14 @@ func helper(steps []string) int {
 			var nofile unix.Rlimit
 			_ = unix.Getrlimit(unix.RLIMIT_CORE, &nofile)
 			fmt.Println("uid", os.Getuid(), "gid", os.Getgid(), "groups", groups, fmt.Sprintf("umask %03o", mask), "nice", 20-nice, "core", nofile.Cur, nofile.Max)
-		case "signals":
-			status, _ := os.ReadFile("/proc/self/status")
-			for line := range strings.Lines(string(status)) {
-				if strings.HasPrefix(line, "SigBlk") || strings.HasPrefix(line, "SigIgn") {
-					fmt.Print(strings.ReplaceAll(line, "\t", " "))
+		case "alone":
+			for limit := time.Now().Add(10 * time.Second); len(relatives()) > 0; time.Sleep(2 * time.Millisecond) {
+				if time.Now().After(limit) {
+					fmt.Println("not alone but with", relatives())
+					return 99
 				}
 			}
-		case "fds":
-			fds, _ := os.ReadDir("/proc/self/fd")
-			fmt.Println("fds", len(fds))
+			fmt.Println("alone")
 		case "write":
 			fd, text, _ := strings.Cut(arg, " ")
 			if _, err := syscall.Write(number(fd), []byte(text+"\n")); err != nil {
@@ -199,4 +204,33 @@ func helper(steps []string) int {
 		}
 	}
 	return 0
+}
+
+// relatives are the descendants of our parent but ourselves and those that we
+// should have waited for.
+func relatives() (found []string) {
+	parents, states := map[string]string{}, map[string]string{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		pid := strings.Split(path, "/")[2]
+		parents[pid], states[pid] = f[1], f[0]
+	}
+	me, parent := strconv.Itoa(os.Getpid()), strconv.Itoa(os.Getppid())
+	for pid := range parents {
+		if pid == me || parents[pid] == me && states[pid] == "Z" {
+			continue
+		}
+		for up := parents[pid]; up != ""; up = parents[up] {
+			if up == parent {
+				found = append(found, pid+" "+states[pid])
+				break
+			}
+		}
+	}
+	return found
 }

@@ -136,7 +136,7 @@ func TestStuckSinkAtTheEnd(t *testing.T) {
 func TestDaemonHoldingThePipe(t *testing.T) {
 	var s sink
 	r := begin(t, Options{Output: s.line}, Spec{Name: "it", Critical: true, Restart: Restart{Policy: Never},
-		Command: self("leave say begin/wait 30s", "wait 50ms", "say end")})
+		Command: self("leave say begin/wait 3s", "wait 50ms", "say end")})
 	r.expect(0)
 	if got := strings.Join(s.texts(), " "); got != "begin end" && got != "end" {
 		t.Errorf("lines %q", got)

@@ -53,7 +53,7 @@ func TestReadiness(t *testing.T) {
 		"descriptor 7":          {steps: []string{"write 7 up"}, notify: Notify{FD: 7}},
 		"descriptor, silent":    {notify: Notify{FD: 3}, never: "notification descriptor"},
 		"sd_notify":             {steps: []string{"notify STATUS=starting", "notify STATUS=up\nREADY=1"}, notify: Notify{Systemd: true}},
-		"sd_notify, by another": {steps: []string{"leave notify READY=1/sleep", "sleep"}, notify: Notify{Systemd: true}, never: "NOTIFY_SOCKET"},
+		"sd_notify, by another": {steps: []string{"leave notify READY=1/wait 1s", "sleep"}, notify: Notify{Systemd: true}, never: "NOTIFY_SOCKET"},
 		"sd_notify, by a child": {steps: []string{"fork notify READY=1"}, notify: Notify{Systemd: true}},
 		"both":                  {steps: []string{"write 3 up", "say up"}, notify: Notify{FD: 3}, ready: ReadyLine(regexp.MustCompile("up"))},
 	} {

@@ -147,6 +147,23 @@ func checkDir(dir string) error {
 	return nil
 }
 
+// lastOnly drops all but the last value of each variable: programs differ in
+// which one they take.
+func lastOnly(env []string) []string {
+	out := make([]string, 0, len(env))
+	at := make(map[string]int, len(env))
+	for _, kv := range env {
+		key, _, _ := strings.Cut(kv, "=")
+		if i, ok := at[key]; ok {
+			out[i] = kv
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, kv)
+	}
+	return out
+}
+
 func lookupEnv(env []string, key string) (value string, ok bool) {
 	for _, kv := range env {
 		if k, v, found := strings.Cut(kv, "="); found && k == key {

@@ -15,7 +15,8 @@ type Spec struct {
 	// Command is the program and its arguments. A program without a slash is
 	// looked up in the PATH of Env.
 	Command []string
-	// Env is the whole environment, as "KEY=value".
+	// Env is the whole environment, as "KEY=value". Of a variable that comes
+	// twice the last counts.
 	Env []string
 	// Dir is the working directory; empty means the supervisor's own.
 	Dir string

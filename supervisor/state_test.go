@@ -148,6 +148,13 @@ func TestDiagramInPackageComment(t *testing.T) {
 	}
 }
 
+func TestEnvironment(t *testing.T) {
+	r := begin(t, Options{}, Spec{Name: "it", Command: self("env GREETING", "env EMPTY", "sleep"),
+		Env: append(helperEnv(), "GREETING=hello", "EMPTY=x", "GREETING=good bye", "EMPTY=")})
+	r.said("good bye")
+	r.said("")
+}
+
 func TestEventsTellHowItEnded(t *testing.T) {
 	r := begin(t, Options{}, Spec{Name: "it", Command: self("wait 1ms", "die 9"), Critical: true, Restart: Restart{Policy: Never}})
 	r.end()
@@ -173,7 +180,7 @@ func TestCleanChildren(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "open"))
 	must(t, err)
 	defer file.Close()
-	r := begin(t, Options{}, Spec{Name: "it", Command: []string{"/bin/sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/$$/status; ls -l /proc/$$/fd | grep -c "+file.Name()+"; ps -o pgid= -p $$; echo $$; sleep 1000"}})
+	r := begin(t, Options{}, Spec{Name: "it", Command: []string{"/bin/sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/$$/status; ls -l /proc/$$/fd | grep -c " + file.Name() + "; ps -o pgid= -p $$; echo $$; sleep 1000"}})
 	r.until("five lines", func() bool { return len(r.lines) >= 5 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
