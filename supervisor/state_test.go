@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 type step struct{ from, to State }
@@ -177,22 +182,43 @@ func TestEventsTellHowItEnded(t *testing.T) {
 // Children get default dispositions, an empty mask and no descriptors of ours,
 // whatever we were started with.
 func TestCleanChildren(t *testing.T) {
+	p := play{Specs: []Spec{{Name: "it", Critical: true, Restart: Restart{Policy: Never},
+		Command: []string{"/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"}}}}
+	cmd := exec.Command("/bin/sh", "-c", `trap "" HUP INT QUIT TSTP TTIN TTOU USR1 PIPE; exec "$0"`, os.Args[0])
+	cmd.Env = append(os.Environ(), "HELPER=supervise", "PLAY="+playJSON(t, p), "GORACE=atexit_sleep_ms=0")
+	var out strings.Builder
+	cmd.Stdout = &out
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and end it, with its mask
+		if err := unix.PthreadSigmask(unix.SIG_BLOCK, &unix.Sigset_t{Val: [16]uint64{1<<9 | 1<<11 | 1<<14}}, nil); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	must(t, <-started)
+	must(t, cmd.Wait())
+	if got, want := out.String(), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestChildrenHaveAGroupAndNoDescriptorsOfOurs(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "open"))
 	must(t, err)
 	defer file.Close()
-	r := begin(t, Options{}, Spec{Name: "it", Command: []string{"/bin/sh", "-c", "grep -E '^Sig(Blk|Ign)' /proc/$$/status; ls -l /proc/$$/fd | grep -c " + file.Name() + "; ps -o pgid= -p $$; echo $$; sleep 1000"}})
-	r.until("five lines", func() bool { return len(r.lines) >= 5 })
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var got []string
-	for _, l := range r.lines[:5] {
-		got = append(got, strings.TrimSpace(string(l.Text)))
+	r := begin(t, Options{}, Spec{Name: "it", Command: self("say up", "sleep")})
+	r.said("up")
+	pid := r.Status()[0].PID
+	if pgid, err := syscall.Getpgid(pid); pgid != pid {
+		t.Errorf("process %d is in group %d (%v)", pid, pgid, err)
 	}
-	want := []string{"SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "0"}
-	if !slices.Equal(got[:3], want) {
-		t.Errorf("got %q, want %q", got[:3], want)
-	}
-	if got[3] != got[4] {
-		t.Errorf("process group %s of process %s", got[3], got[4])
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	must(t, err)
+	for _, fd := range fds {
+		if to, _ := os.Readlink(fd); to == file.Name() {
+			t.Errorf("it has our %s", to)
+		}
 	}
 }
