@@ -200,6 +200,17 @@ func TestNewFindsProblemsBeforeTheStart(t *testing.T) {
 	}
 }
 
+// libc takes the first of two, so nullcard's has to be the only one.
+func TestLastVariableWins(t *testing.T) {
+	c, err := New(config.Caller{Name: "a"}, Options{Dir: t.TempDir(), Env: []string{"A=1", "PULSE_SINK=x", "B=2", "PULSE_SINK=y", "B="}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Spec().Env, []string{"A=1", "PULSE_SINK=y", "B="}; !slices.Equal(got, want) {
+		t.Errorf("environment %q, want %q", got, want)
+	}
+}
+
 func TestPrepareWritesPrivateFile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "callers")
 	password := secret(t, "first\n")

@@ -9,6 +9,10 @@
 //	specs = append(specs, c.Spec())
 //
 // What is said here about pjsua was read in, or measured with, version 2.17.
+//
+// pjsua writes the text of a SIP MESSAGE to the log as it came, line ends and
+// all, so whoever can send it one can forge events. Where that matters, let the
+// proxy drop MESSAGE.
 package caller
 
 import (
@@ -48,7 +52,7 @@ type Options struct {
 	// NullAudio runs pjsua without a sound device.
 	NullAudio bool
 	// Env is pjsua's whole environment, as "KEY=value", with PULSE_SERVER,
-	// PULSE_SINK and PULSE_SOURCE.
+	// PULSE_SINK and PULSE_SOURCE. Of a variable given twice the last counts.
 	Env []string
 	// Needs are the processes that must be ready first.
 	Needs []string
@@ -93,11 +97,29 @@ func New(cfg config.Caller, opt Options) (*Caller, error) {
 	if cfg.Name == "" || cfg.Name != filepath.Base(cfg.Name) {
 		return nil, fmt.Errorf("caller %q: the name must be that of a file, without a slash", cfg.Name)
 	}
+	opt.Env = lastWins(opt.Env)
 	c := &Caller{cfg: cfg, opt: opt, run: newRun(isJob(cfg))}
 	if _, err := c.file(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// lastWins drops variables that are set again later: of two, C programs see the
+// first.
+func lastWins(env []string) []string {
+	last := map[string]int{}
+	for i, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		last[name] = i
+	}
+	var left []string
+	for i, kv := range env {
+		if name, _, _ := strings.Cut(kv, "="); last[name] == i {
+			left = append(left, kv)
+		}
+	}
+	return left
 }
 
 // Name is the caller's name, which is its process' name too.

@@ -50,8 +50,9 @@ var patterns = []pattern{
 }
 
 // audioFaults are lines after which pjsua has no sound: it could not open the
-// device, or lost it, and it does not try again during a call.
-var audioFaults = regexp.MustCompile(`\[status=420\d{3}\]|^ALSA (?:capture|playback) thread stopped due to error`)
+// device, or lost it, and it does not try again during a call. What is left out
+// of 4200xx is about single capabilities, such as a volume.
+var audioFaults = regexp.MustCompile(`\[status=4200(?:0[1-6]|1[0-2])\]|^ALSA (?:capture|playback) thread stopped due to error`)
 
 // status is how pjsua ends a line about an error of its own.
 var status = regexp.MustCompile(`\[status=(\d+)\]`)
