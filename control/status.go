@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nullcard/nullcard/audio"
+	"github.com/nullcard/nullcard/caller"
 	"github.com/nullcard/nullcard/supervisor"
 )
 
@@ -23,9 +24,22 @@ type Status struct {
 	Degraded string   `json:"degraded,omitempty"`
 	Devices  []string `json:"devices"`
 	// Proofs are how sound last passed through each device.
-	Proofs []audio.Proof `json:"proofs,omitempty"`
+	Proofs  []audio.Proof `json:"proofs,omitempty"`
+	Callers []Caller      `json:"callers,omitempty"`
 	// Processes in the order in which they are started.
 	Processes []supervisor.Status `json:"processes"`
+}
+
+// Caller is how a caller with a registrar stands there.
+type Caller struct {
+	Name string `json:"name"`
+	// Registration is registered, registration_failed or unregistered; empty
+	// before the registrar's first answer.
+	Registration caller.Kind `json:"registration"`
+	Code         int         `json:"code,omitempty"` // the registrar's last answer
+	Reason       string      `json:"reason,omitempty"`
+	Cause        string      `json:"cause,omitempty"` // of a failure, and its cure
+	Cure         string      `json:"cure,omitempty"`
 }
 
 // Ready tells whether every process does its work, and if not, what is in the

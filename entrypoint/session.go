@@ -250,6 +250,13 @@ func (s *session) status() control.Status {
 	for _, d := range s.config.Devices {
 		st.Devices = append(st.Devices, d.Name)
 	}
+	for _, c := range p.callers {
+		if e, ok := c.Registration(); ok {
+			st.Callers = append(st.Callers, control.Caller{
+				Name: c.Name(), Registration: e.Kind, Code: e.Code, Reason: e.Reason, Cause: e.Cause, Cure: e.Cure,
+			})
+		}
+	}
 	if p.server != nil {
 		st.Backend = s.config.Audio.Backend
 		st.Proofs = p.server.Proofs()

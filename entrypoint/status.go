@@ -36,6 +36,22 @@ var statusCommand = command{
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\n", p.Name, p.State, p.PID,
 				time.Since(p.Since).Round(time.Second), p.Attempt, p.Cause)
 		}
-		return w.Flush()
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		for _, c := range s.Callers {
+			fmt.Fprintf(std.out, "%s: %s", c.Name, c.Registration)
+			if c.Code != 0 {
+				fmt.Fprintf(std.out, " %d %s", c.Code, c.Reason)
+			}
+			if c.Cause != "" {
+				fmt.Fprintf(std.out, " (%s; %s)", c.Cause, c.Cure)
+			}
+			fmt.Fprintln(std.out)
+		}
+		if s.Degraded != "" {
+			fmt.Fprintln(std.out, "degraded:", s.Degraded)
+		}
+		return nil
 	},
 }
