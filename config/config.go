@@ -122,6 +122,7 @@ type App struct {
 	Env     []string `yaml:"env"`    // "KEY=value", added to the inherited environment
 	Dir     string   `yaml:"dir"`
 	Needs   []string `yaml:"needs"` // names of callers or apps, beside the sound server
+	Process `yaml:",inline"`
 
 	Restart Restart `yaml:"restart"`
 	// Critical makes its end the end of nullcard, with its exit code. What is

@@ -71,6 +71,7 @@ func (c *Config) Validate() error {
 			}
 		}
 		c.validateDevice(&p, where, a.Device)
+		a.Process.validate(&p, where)
 		a.Restart.validate(&p, where)
 	}
 	for i, a := range c.Apps {

@@ -80,6 +80,7 @@ func addCommand(c *config.Config, cmd []string) {
 	if len(cmd) > 0 {
 		c.Apps = append(c.Apps, config.App{
 			Name: "app", Command: cmd, Critical: true, Restart: config.Restart{Policy: string(supervisor.Never)},
+			Process: config.Process{InheritStdin: true},
 		})
 		return
 	}
@@ -164,28 +165,34 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 		p.callers = append(p.callers, one)
 	}
 	for _, a := range c.Apps {
-		p.specs = append(p.specs, supervisor.Spec{
+		spec := supervisor.Spec{
 			Name:     a.Name,
 			Command:  a.Command,
-			Env:      append(environment(c, a.Device), a.Env...),
 			Dir:      a.Dir,
 			Needs:    slices.Concat(needs, a.Needs),
 			Stop:     supervisor.Stop{Grace: appGrace},
 			Restart:  restart(a.Restart),
 			Critical: a.Critical,
 			Forward:  true,
-		})
+		}
+		if err := configure(&spec, a.Process, os.Environ(), slices.Concat(deviceEnvironment(c, a.Device), a.Env)); err != nil {
+			return p, exitError{exitConfig, err}
+		}
+		p.specs = append(p.specs, spec)
 	}
 	return p, nil
 }
 
 // environment is what a program needs to find its device and nothing else.
 func environment(c *config.Config, device string) []string {
-	env := os.Environ()
-	if c.Audio.Backend == config.BackendPulse {
-		env = append(env, audio.ClientEnv(c.RuntimeDir, device)...)
+	return append(os.Environ(), deviceEnvironment(c, device)...)
+}
+
+func deviceEnvironment(c *config.Config, device string) []string {
+	if c.Audio.Backend != config.BackendPulse {
+		return nil
 	}
-	return env
+	return audio.ClientEnv(c.RuntimeDir, device)
 }
 
 func restart(r config.Restart) supervisor.Restart {

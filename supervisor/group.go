@@ -270,14 +270,15 @@ func (g *processGroup) close() {
 		s.finish()
 	}
 	if g.tty >= 0 {
-		takeTerminal(g.tty)
+		takeTerminal(g.tty, g.leader)
 	}
 }
 
 // giveTerminal makes pgid the foreground group of the terminal at fd. It
-// returns false when fd is not our controlling terminal.
+// returns false when fd is not our controlling terminal, or we are in its
+// background.
 func giveTerminal(fd, pgid int) bool {
-	if !children.setForeground(fd, pgid) {
+	if !children.setForeground(fd, unix.Getpgrp(), pgid) {
 		return false
 	}
 	// It may have touched the terminal too early and been stopped for it.
@@ -285,4 +286,11 @@ func giveTerminal(fd, pgid int) bool {
 	return true
 }
 
-func takeTerminal(fd int) { children.setForeground(fd, unix.Getpgrp()) }
+// takeTerminal takes the terminal back from pgid, or from a group of its jobs
+// that is gone as well.
+func takeTerminal(fd, pgid int) {
+	now, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	if err == nil && (now == pgid || syscall.Kill(-now, 0) == syscall.ESRCH) {
+		children.setForeground(fd, now, unix.Getpgrp())
+	}
+}

@@ -68,7 +68,7 @@ func (i Init) Run(command []string) (exitCode int, err error) {
 				_ = syscall.Kill(-pid, syscall.SIGTERM)
 			}
 			if terminal {
-				takeTerminal(0)
+				takeTerminal(0, pid)
 			}
 			for _, code := range i.Success {
 				if ex.Code == code {
@@ -112,9 +112,7 @@ func (i Init) handOn(pid int, sig syscall.Signal, terminal bool) {
 		return
 	}
 	if sig == syscall.SIGCONT && terminal {
-		if fg, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err == nil && fg == unix.Getpgrp() {
-			giveTerminal(0, pid)
-		}
+		giveTerminal(0, pid)
 	}
 	i.Logf("%s goes to %d as %s", SignalName(sig), pid, SignalName(to))
 	if err := children.kill(pid, to, i.Group); err != nil && err != syscall.ESRCH {

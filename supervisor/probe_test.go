@@ -104,11 +104,16 @@ func TestHealth(t *testing.T) {
 		says   string
 	}{
 		"ignores its context": {Health{Check: hang, Interval: 5 * time.Millisecond, Timeout: 5 * time.Millisecond, Failures: 3}, "3 times"},
+		"ends it all":         {Health{Check: blocked, Interval: 5 * time.Millisecond, Timeout: 5 * time.Millisecond, Failures: 1, Exit: true}, "was lost"},
 		"waits for it":        {Health{Check: blocked, Interval: 5 * time.Millisecond, Timeout: 5 * time.Millisecond, Failures: 2}, "2 times"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := begin(t, Options{}, Spec{Name: "it", Command: self("sleep"), Health: c.health, Restart: Restart{Policy: Never}})
+			policy := Never
+			if c.health.Exit {
+				policy = Always
+			}
+			r := begin(t, Options{}, Spec{Name: "it", Command: self("sleep"), Health: c.health, Restart: Restart{Policy: policy}})
 			_, err := r.end()
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one with %q", err, c.says)

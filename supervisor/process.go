@@ -68,6 +68,7 @@ type ending struct {
 	why   reason
 	cause string
 	kill  bool // at once: it is too far gone to be asked
+	final bool // of the supervisor as well
 }
 
 // orders is what a process has been told and must know, read in one go.
@@ -305,6 +306,7 @@ func (p *process) ready() stateFunc {
 				why:   unfit,
 				cause: fmt.Sprintf("health check failed %d times: %v", h.failures, h.problem),
 				kill:  p.spec.Health.Kill,
+				final: p.spec.Health.Exit,
 			})
 		}
 		h.problem = nil
@@ -434,6 +436,9 @@ func (p *process) next(failed bool, cause string, exit *Exit, healthy time.Durat
 		code = 1 // it was asked to end because it was unfit: no success
 	}
 	switch {
+	case p.ending.final:
+		p.sup.finish(code, &EndError{Process: p.spec.Name, Exit: *exit, Cause: "was lost: " + cause, Tail: p.out.last(stormTail)})
+		p.enter(Failed, cause, exit)
 	case v.again:
 		p.pause = v.pause
 		p.enter(BackingOff, cause, exit)

@@ -247,11 +247,11 @@ func adoptOrphans() error {
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
-// setForeground makes pgid the foreground group of the terminal at fd. It
-// runs on the starters' thread with SIGTTOU blocked, which would stop a
-// background process that does this.
-func (r *reaper) setForeground(fd, pgid int) bool {
-	if _, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil {
+// setForeground hands the terminal at fd from one process group to another,
+// if the first one has it. It runs on the starters' thread with SIGTTOU
+// blocked, which would stop a background process that does this.
+func (r *reaper) setForeground(fd, from, to int) bool {
+	if now, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || now != from {
 		return false
 	}
 	r.mu.Lock()
@@ -268,7 +268,7 @@ func (r *reaper) setForeground(fd, pgid int) bool {
 		if err = unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &old); err != nil {
 			return
 		}
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, pgid)
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, to)
 		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
 	}
 	<-done

@@ -84,6 +84,9 @@ type Health struct {
 	// Kill ends a process that is lost with SIGKILL at once instead of by
 	// Stop: a hung one would only use up its grace.
 	Kill bool
+	// Exit ends the supervisor when the process is lost, whatever its restart
+	// policy.
+	Exit bool
 }
 
 // Stop says how a process is asked to end before it is killed.
