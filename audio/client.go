@@ -17,6 +17,7 @@ func ClientEnv(runtimeDir, device string) []string {
 		"PULSE_SINK=" + d.Speaker(),
 		"PULSE_SOURCE=" + d.Mic(),
 		"PULSE_CLIENTCONFIG=" + filepath.Join(runtimeDir, "client.conf"),
+		"PULSE_COOKIE=" + filepath.Join(runtimeDir, "cookie"),
 		"ALSA_CONFIG_PATH=" + filepath.Join(runtimeDir, "alsa.conf"),
 	}
 }
@@ -24,12 +25,14 @@ func ClientEnv(runtimeDir, device string) []string {
 // WriteClientFiles writes the files that ClientEnv names: client.conf keeps
 // libpulse from starting a server of its own, alsa.conf gives ALSA one PCM and
 // one control, both called default, so that a list of devices shows one and a
-// program needs no arguments.
+// program needs no arguments. The cookie opens nothing (the server goes by the
+// directory of its socket); without one libpulse complains at each connection
+// and tries to make one in HOME.
 func WriteClientFiles(runtimeDir string) error {
 	files := map[string]string{
-		// Without a cookie file libpulse would want to make one in HOME.
 		"client.conf": "autospawn = no\nauto-connect-localhost = no\nauto-connect-display = no\nenable-shm = yes\n",
 		"alsa.conf":   alsaConfig,
+		"cookie":      strings.Repeat("\x00", cookieBytes),
 	}
 	for name, text := range files {
 		if err := replace(filepath.Join(runtimeDir, name), text); err != nil {

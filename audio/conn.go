@@ -27,6 +27,8 @@ const protocolVersion = 32
 const (
 	control  = 0xFFFFFFFF // the channel of everything but samples
 	headSize = 20
+	// cookieBytes is the size of a cookie (PA_NATIVE_COOKIE_LENGTH).
+	cookieBytes = 256
 	// maxFrame is far beyond the longest list that PulseAudio sends and below
 	// its own limit of 16 MiB (pulsecore/pstream.c).
 	maxFrame = 4 << 20
@@ -130,15 +132,14 @@ func (c *Conn) introduce(ctx context.Context) error {
 // cookie is the secret of the user's own server, or zeroes, which our server
 // and every server of the same uid accept too.
 func cookie() []byte {
-	const size = 256
 	path := os.Getenv("PULSE_COOKIE")
 	if home := os.Getenv("HOME"); path == "" && home != "" {
 		path = filepath.Join(home, ".config", "pulse", "cookie")
 	}
-	if b, err := os.ReadFile(path); err == nil && len(b) == size {
+	if b, err := os.ReadFile(path); err == nil && len(b) == cookieBytes {
 		return b
 	}
-	return make([]byte, size)
+	return make([]byte, cookieBytes)
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -132,6 +132,53 @@ func TestOtherClientsHearAndAreHeard(t *testing.T) {
 		heard, _ := result()
 		find(t, heard)
 	})
+	t.Run("arecord hears what we feed", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), "arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "16000", "-c", "1", "-d", "2")
+		cmd.Env = env
+		var b, errout bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &b, &errout
+		if err := cmd.Start(); err != nil {
+			t.Fatalf("cannot start arecord: %v; this test needs alsa-utils and libasound2-plugins", err)
+		}
+		if _, err := Feed(t.Context(), dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.MicFeed(), Format: f},
+			bytes.NewReader(pcm.EncodeS16(nil, sound))); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("arecord: %v: %s", err, &errout)
+		}
+		find(t, pcm.S16.Decode(nil, b.Bytes()))
+	})
+	t.Run("we hear what aplay plays", func(t *testing.T) {
+		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 2*time.Second)
+		cmd := exec.CommandContext(t.Context(), "aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", "16000", "-c", "1")
+		cmd.Env = env
+		cmd.Stdin = bytes.NewReader(pcm.EncodeS16(nil, sound))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("aplay: %v %s; this test needs alsa-utils and libasound2-plugins", err, out)
+		}
+		heard, _ := result()
+		find(t, heard)
+	})
+	t.Run("ALSA lists one device", func(t *testing.T) {
+		for _, program := range []string{"aplay", "arecord"} {
+			cmd := exec.CommandContext(t.Context(), program, "-L")
+			cmd.Env = env
+			out, err := cmd.CombinedOutput()
+			if want := "default\n    nullcard virtual device\n"; err != nil || string(out) != want {
+				t.Errorf("%s -L: %v: %q, want %q", program, err, out, want)
+			}
+		}
+	})
+	t.Run("a client says nothing", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), "pactl", "stat")
+		cmd.Env = env
+		var errout bytes.Buffer
+		cmd.Stderr = &errout
+		if err := cmd.Run(); err != nil || errout.Len() > 0 {
+			t.Errorf("pactl: %v, and on standard error: %s", err, &errout)
+		}
+	})
 	t.Run("pactl lists the devices", func(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), "pactl", "info")
 		cmd.Env = env
