@@ -132,8 +132,8 @@ func encode(f pcm.Format, samples []float64) []byte {
 	return b
 }
 
-// TestPlayAndRecord plays a chirp in each format and hears it at the mic.
-func TestPlayAndRecord(t *testing.T) {
+// TestPulsePlayAndRecord plays a chirp in each format and hears it at the mic.
+func TestPulsePlayAndRecord(t *testing.T) {
 	startSound(t)
 	const length = 100 * time.Millisecond
 	for _, test := range []struct {
@@ -181,8 +181,8 @@ func TestPlayAndRecord(t *testing.T) {
 	}
 }
 
-// TestInterruptedRecording ends a recording as Ctrl-C does.
-func TestInterruptedRecording(t *testing.T) {
+// TestPulseInterruptedRecording ends a recording as Ctrl-C does.
+func TestPulseInterruptedRecording(t *testing.T) {
 	startSound(t)
 	result := recordMic(t)
 	code, _, errout := nullcard(t, "tone", "--duration", "300ms")
@@ -198,7 +198,7 @@ func TestInterruptedRecording(t *testing.T) {
 	}
 }
 
-func TestDevicesCommand(t *testing.T) {
+func TestPulseDevices(t *testing.T) {
 	startSound(t)
 	code, out, errout := nullcard(t, "devices", "--json", "--prove")
 	var list []audio.Standing
@@ -226,8 +226,8 @@ func TestDevicesCommand(t *testing.T) {
 	}
 }
 
-// TestSetupCommand has nothing to do on a server where the device stands.
-func TestSetupCommand(t *testing.T) {
+// TestPulseSetup has nothing to do on a server where the device stands.
+func TestPulseSetup(t *testing.T) {
 	dir := startSound(t)
 	t.Setenv("PULSE_SERVER", "unix:"+audio.Socket(dir))
 	for _, test := range []struct {
