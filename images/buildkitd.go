@@ -59,9 +59,7 @@ func startBuildkitd(ctx context.Context, tools, runc, cache string) (*buildkitd,
 		"--containerd-worker=false")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(sockets, "notify"))
-	// A process group of its own: Ctrl-C must end the build first, then the
-	// daemon. Pdeathsig: nothing is left when this program is killed; main's
-	// thread starts the daemon and lives as long as the program.
+	// As in command; but ctx must end the build first and the daemon after it.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := d.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot run buildkitd: %w", err)

@@ -16,10 +16,12 @@ const stopGrace = 10 * time.Second
 
 // command is a program in a process group of its own that is asked to end
 // (SIGTERM) when ctx does, and made to after stopGrace. The terminal's Ctrl-C
-// goes to this program alone, which ends the others in the right order.
+// goes to this program alone, which ends the others in the right order. Nothing
+// is left when this program is killed: Pdeathsig is sent when the thread that
+// started the command ends, and Go ends none of its threads before the program.
 func command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	return cmd

@@ -13,8 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const usage = `usage: go run ./images COMMAND [FLAG…]
@@ -36,9 +37,7 @@ var commands = map[string]func(ctx context.Context, args []string, out io.Writer
 var errUsage = errors.New("wrong usage")
 
 func main() {
-	// The builder's daemon is tied to the life of the thread that started it
-	// (see buildkitd.start), so that thread must live as long as the program.
-	runtime.LockOSThread()
+	followGoRun()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	interrupted := ctx.Err() != nil
@@ -56,6 +55,16 @@ func main() {
 			fmt.Fprintf(os.Stderr, "        %s\n", cure)
 		}
 		os.Exit(1)
+	}
+}
+
+// followGoRun has this program end when the `go run` that started it is
+// killed: go passes a terminal's Ctrl-C on, and no other signal.
+func followGoRun() {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
+	if err == nil && string(name) == "go\n" {
+		// Without it, a build that nobody waits for goes on to its end.
+		_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0)
 	}
 }
 
