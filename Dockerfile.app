@@ -1,5 +1,6 @@
 # nullcard/app: nullcard/base and PJSIP's pjsua, built from Debian's source package.
-# Only syntax that the builder of Docker Engine 20.10 knows.
+# Target pjsua2 is nullcard/pjsua2: base, Python 3 and PJSIP's bindings for it, from the same
+# build. Only syntax that the builder of Docker Engine 20.10 knows.
 ARG DEBIAN_IMAGE=debian:trixie-slim
 ARG BASE_IMAGE=nullcard/base:dev
 
@@ -44,13 +45,14 @@ COPY --from=pjproject / /src/
 WORKDIR /src
 # NDEBUG: a failed assertion returns an error and does not end the process. The limits are
 # pjsua's 4 calls and 64 sockets, raised. Debian strips bdimad_dev.c, which is for Windows.
+# PIC, so that the bindings can be linked from the same libraries.
 RUN set -eu; \
     touch pjmedia/src/pjmedia-audiodev/bdimad_dev.c; \
     printf '%s\n' \
         '#define PJ_HAS_IPV6 1' \
         '#define PJ_IOQUEUE_MAX_HANDLES 256' \
         '#define PJSUA_MAX_CALLS 32' >pjlib/include/pj/config_site.h; \
-    CFLAGS='-O2 -DNDEBUG -fstack-protector-strong -D_FORTIFY_SOURCE=2' \
+    CFLAGS='-O2 -DNDEBUG -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2' \
     LDFLAGS='-Wl,-z,relro,-z,now' \
     ./aconfigure --disable-video --disable-resample --enable-libsamplerate \
         --with-external-gsm --with-external-speex --with-external-srtp \
@@ -77,6 +79,48 @@ RUN --mount=type=bind,from=base,target=/base \
     closure.sh /base /out /usr/local/bin/pjsua \
         "$nss/libfreebl3.so" "$nss/libfreeblpriv3.so" "$nss/libsoftokn3.so"
 
+# PJSIP's own Makefile would want setuptools for one compiler run. Optimised for size: the
+# wrapper only translates arguments.
+FROM build AS bindings
+RUN apt-get update -q \
+    && apt-get install -q -y --no-install-recommends python3-dev swig
+WORKDIR /src/pjsip-apps/src/swig/python
+RUN set -eu; \
+    ask() { make --no-print-directory -f helper.mak "$1"; }; \
+    make pjsua2_wrap.cpp GEN_DOC= >/tmp/make.log 2>&1 || { tail -n 40 /tmp/make.log; exit 1; }; \
+    dir=/usr/lib/python3/dist-packages; \
+    g++ -shared $(ask cflags) -Os -w $(python3-config --includes) pjsua2_wrap.cpp -o "$dir/_pjsua2.so" \
+        -s $(ask ldflags) $(ask libs | sed 's/^/-l/'); \
+    cp pjsua2.py "$dir"; \
+    python3 -c 'import pjsua2; ep = pjsua2.Endpoint(); ep.libCreate(); print("pjsua2", ep.libVersion().full)'
+
+# Python as Debian packages it, so that apt-get adds to it. The packages are kept, for every
+# change of base installs them again.
+FROM ${BASE_IMAGE} AS python
+USER 0
+RUN --mount=type=cache,id=nullcard-apt-python,target=/var/cache/apt,sharing=locked \
+    apt-get update -q \
+    && apt-get install -q -y --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+
+FROM bindings AS pjsua2-files
+COPY images/closure.sh /usr/local/bin/
+RUN --mount=type=bind,from=python,target=/python \
+    set -eu; \
+    nss=$(dirname /usr/lib/*/libnss3.so); \
+    closure.sh /python /out /usr/lib/python3/dist-packages/_pjsua2.so /usr/lib/python3/dist-packages/pjsua2.py \
+        "$nss/libfreebl3.so" "$nss/libfreeblpriv3.so" "$nss/libsoftokn3.so"
+
+FROM python AS pjsua2
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="nullcard pjsua2" \
+      org.opencontainers.image.description="Python 3 and PJSIP's pjsua2 with a virtual sound device under nullcard: SIP bots in containers" \
+      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND PSF-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=pjsua2-files /out/ /
+
+# The last stage is what a build without --target makes.
 FROM ${BASE_IMAGE}
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="nullcard app" \

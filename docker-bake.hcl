@@ -54,12 +54,12 @@ function "image" {
 
 group "default" {
   description = "the images that are published"
-  targets     = ["base", "app"]
+  targets     = ["base", "app", "pjsua2"]
 }
 
 group "test" {
   description = "these and the one that the tests use"
-  targets     = ["base", "app", "testtools"]
+  targets     = ["base", "app", "pjsua2", "testtools"]
 }
 
 target "_common" {
@@ -88,6 +88,13 @@ target "app" {
   args        = { VERSION = VERSION, BASE_IMAGE = image("base") }
   contexts    = { (image("base")) = "target:base" }
   tags        = [image("app")]
+}
+
+target "pjsua2" {
+  description = "base with Python 3 and PJSIP's pjsua2"
+  inherits    = ["app"]
+  target      = "pjsua2"
+  tags        = [image("pjsua2")]
 }
 
 target "testtools" {

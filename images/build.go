@@ -17,7 +17,7 @@ import (
 
 func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("images build", flag.ContinueOnError)
-	group := flags.String("group", "default", "the `group` of images: default (base, app) or test (testtools, too)")
+	group := flags.String("group", "default", "the `group` of images: default (base, app, pjsua2) or test (testtools, too)")
 	dryRun := flags.Bool("n", false, "say what would be done and why, and do nothing")
 	force := flags.Bool("force", false, "build images that are up to date, too (unchanged steps still come from the cache)")
 	if err := parseFlags(flags, args); err != nil {

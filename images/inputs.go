@@ -26,17 +26,19 @@ type target struct {
 	context    bool // it copies nullcard's sources, not only what its base or Debian has
 }
 
-// chain is every target; each is built from the one before it.
+// chain is every target; each is built from one of those before it, and its hash
+// covers them all.
 var chain = []target{
 	{name: "base", dockerfile: "Dockerfile.base", context: true},
 	{name: "app", dockerfile: "Dockerfile.app"},
+	{name: "pjsua2", dockerfile: "Dockerfile.app"},
 	{name: "testtools", dockerfile: "integration/Dockerfile"},
 }
 
 // groups are docker-bake.hcl's groups.
 var groups = map[string][]string{
-	"default": {"base", "app"},
-	"test":    {"base", "app", "testtools"},
+	"default": {"base", "app", "pjsua2"},
+	"test":    {"base", "app", "pjsua2", "testtools"},
 }
 
 // inputs hashes, for each target, everything that decides what is in its

@@ -55,7 +55,7 @@ func TestContextFiles(t *testing.T) {
 }
 
 func TestInputs(t *testing.T) {
-	all := []string{"app", "base", "testtools"}
+	all := []string{"app", "base", "pjsua2", "testtools"}
 	tests := []struct {
 		name    string
 		change  func(t *testing.T, root string)
@@ -71,7 +71,7 @@ func TestInputs(t *testing.T) {
 		{name: "the toolkit", change: func(t *testing.T, root string) { write(t, root, "images/main.go", "package main // new") }},
 		{name: "the bake file", change: func(t *testing.T, root string) { write(t, root, "docker-bake.hcl", "new") }, changed: all},
 		{name: "Dockerfile.base", change: func(t *testing.T, root string) { write(t, root, "Dockerfile.base", "FROM x") }, changed: all},
-		{name: "Dockerfile.app", change: func(t *testing.T, root string) { write(t, root, "Dockerfile.app", "FROM x") }, changed: []string{"app", "testtools"}},
+		{name: "Dockerfile.app", change: func(t *testing.T, root string) { write(t, root, "Dockerfile.app", "FROM x") }, changed: []string{"app", "pjsua2", "testtools"}},
 		{name: "the test tools", change: func(t *testing.T, root string) { write(t, root, "integration/Dockerfile", "FROM x") }, changed: []string{"testtools"}},
 		{name: "a mode", change: func(t *testing.T, root string) {
 			if err := os.Chmod(filepath.Join(root, "images/rootfs/etc/x.conf"), 0o755); err != nil {
