@@ -14,7 +14,7 @@ import (
 
 // startServer runs a PulseAudio by the Spec of s, as the supervisor does, and
 // ends it with the test.
-func startServer(t *testing.T, devices ...Device) (*Server, *supervisor.Instance) {
+func startServer(t testing.TB, devices ...Device) (*Server, *supervisor.Instance) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nc")
 	if err != nil {
@@ -32,7 +32,7 @@ func startServer(t *testing.T, devices ...Device) (*Server, *supervisor.Instance
 	return s, runServer(t, s)
 }
 
-func runServer(t *testing.T, s *Server) *supervisor.Instance {
+func runServer(t testing.TB, s *Server) *supervisor.Instance {
 	t.Helper()
 	spec := s.Spec()
 	if err := spec.Prepare(t.Context()); err != nil {
@@ -63,7 +63,7 @@ func runServer(t *testing.T, s *Server) *supervisor.Instance {
 	return inst
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {
 	w.t.Logf("%s", b)

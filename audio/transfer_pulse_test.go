@@ -13,7 +13,7 @@ import (
 	"github.com/nullcard/nullcard/audio/pcm"
 )
 
-func dial(t *testing.T, s *Server) *Conn {
+func dial(t testing.TB, s *Server) *Conn {
 	t.Helper()
 	c, err := Dial(t.Context(), Socket(s.o.RuntimeDir))
 	if err != nil {
