@@ -46,10 +46,14 @@ const maxBlock = 200
 
 var (
 	incomingCall = regexp.MustCompile(`^Incoming call for account \d+!$`)
-	fromLine     = regexp.MustCompile(`^From: (.*)$`)
-	endOfMenu    = regexp.MustCompile(`^You have (\d+) active calls?$`)
-	currentCall  = regexp.MustCompile(`^Current call id=(\d+) to (.*) \[([A-Z]+)\]$`)
-	prompts      = regexp.MustCompile(`^(?:>>> |Make call: |Transfer to URL: |[^:]*\(empty to cancel\): )+`)
+	// pjsua tries TCP for each INVITE, as those are long, and goes on with UDP
+	// when there is none.
+	harmless      = regexp.MustCompile(`^Temporary failure in sending .*, will try next server: .*\(PJSIP_(?:ETPNOTSUITABLE|EUNSUPTRANSPORT)\)$`)
+	endOfIncoming = regexp.MustCompile(`^Press \w+(?: \w)? to answer or \w+ to reject call$`)
+	fromLine      = regexp.MustCompile(`^From: (.*)$`)
+	endOfMenu     = regexp.MustCompile(`^You have (\d+) active calls?$`)
+	currentCall   = regexp.MustCompile(`^Current call id=(\d+) to (.*) \[([A-Z]+)\]$`)
+	prompts       = regexp.MustCompile(`^(?:>>> |Make call: |Transfer to URL: |[^:]*\(empty to cancel\): )+`)
 )
 
 // observe takes the next line. It returns the event that the line completes, if
@@ -66,10 +70,17 @@ func (r *run) observe(line supervisor.Line) (e Event, understood bool, show []by
 		e.Text = string(line.Text)
 		r.apply(&e)
 	}
-	if _, _, isLog := splitLine(text); isLog {
+	switch _, message, isLog := splitLine(text); {
+	case isLog:
 		line.Text = prompts.ReplaceAll(line.Text, nil)
-	} else if asked && !r.incoming {
-		visible = false
+		visible = !harmless.MatchString(message) && (message != "" || !asked)
+	case asked && !r.incoming:
+		// What the command made pjsua write; only the statistics of a call that
+		// has just ended go on to the log.
+		visible = visible && r.source == "pjsua_media.c" && bytes.HasPrefix(text, []byte("  "))
+	}
+	if endOfIncoming.Match(text) {
+		r.incoming = false
 	}
 	if !visible {
 		return e, understood, nil
