@@ -111,6 +111,13 @@ func (r *reaper) start(path string, argv []string, attr *syscall.ProcAttr) (int,
 	}
 	exit := make(chan Exit, 1)
 	r.owned[pid] = exit
+	// Many starters would keep the reaper waiting for the lock, so each does
+	// a little of its work. What is left it is told of anyway.
+	for range 8 {
+		if _, more := r.one(time.Now()); !more {
+			break
+		}
+	}
 	return pid, exit, nil
 }
 
@@ -144,21 +151,32 @@ func (r *reaper) loop(ctx context.Context, dead <-chan os.Signal) {
 	}
 }
 
+// sweepMost is how many are reaped before starters get their turn.
+const sweepMost = 256
+
 // sweep reaps all that is dead. It returns true when a foreign child was left
 // to its waiter, so that another sweep is due soon.
 func (r *reaper) sweep() bool {
 	for {
-		left, more := r.one(time.Now())
+		left, more := r.some(sweepMost)
 		if !more {
 			return left
 		}
 	}
 }
 
-// one looks at one dead child, so that the lock is free between two.
-func (r *reaper) one(now time.Time) (left, more bool) {
+// some reaps up to n dead children.
+func (r *reaper) some(n int) (left, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for more = true; more && n > 0; n-- {
+		left, more = r.one(time.Now())
+	}
+	return left, more
+}
+
+// one looks at one dead child.
+func (r *reaper) one(now time.Time) (left, more bool) {
 	pid := peek()
 	if pid == 0 {
 		r.foreign = 0
