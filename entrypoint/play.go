@@ -39,41 +39,75 @@ func runPlay(ctx context.Context, args []string, std stdio) error {
 		defer file.Close()
 		in = file
 	}
-	format, in, err := openSound(in, raw)
+	sound, err := openSound(in, raw)
 	if err != nil {
 		return fmt.Errorf("cannot play %s: %w", name, err)
 	}
-	return feed(ctx, s, format, in, std)
+	if err := feed(ctx, s, sound, std); err != nil {
+		return err
+	}
+	if err := sound.whole(); err != nil {
+		return fmt.Errorf("cannot play %s to its end: %w", name, err)
+	}
+	return nil
 }
 
-// openSound finds the format of in and returns its samples.
-func openSound(in io.Reader, raw rawFlags) (pcm.Format, io.Reader, error) {
+// sound is samples that are read while they are played.
+type sound struct {
+	io.Reader
+	format pcm.Format
+	bytes  int64 // as announced, or pcm.Unknown
+	read   int64
+}
+
+func (s *sound) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	s.read += int64(n)
+	return n, err
+}
+
+// whole tells if all came that was announced.
+func (s *sound) whole() error {
+	if s.bytes == pcm.Unknown || s.read >= s.bytes {
+		return nil
+	}
+	return fmt.Errorf("the file is cut short, at %.3f s of %.3f s",
+		s.format.Duration(s.read).Seconds(), s.format.Duration(s.bytes).Seconds())
+}
+
+// openSound finds the format of in.
+func openSound(in io.Reader, raw rawFlags) (*sound, error) {
 	if raw.raw {
 		format, err := raw.over(pcm.Format{Rate: audio.DefaultRate, Channels: 1})
-		return format, in, err
+		return &sound{Reader: in, format: format, bytes: pcm.Unknown}, err
 	}
 	if raw.rate != 0 || raw.channels != 0 {
-		return pcm.Format{}, nil, exitError{exitUsage, errors.New("--rate and --channels go with --raw; a WAV file tells its own")}
+		return nil, exitError{exitUsage, errors.New("--rate and --channels go with --raw; a WAV file tells its own")}
 	}
 	format, n, err := pcm.ReadWAV(in)
-	if err == nil && n != pcm.Unknown {
+	if err != nil {
+		return nil, err
+	}
+	if n != pcm.Unknown {
 		in = io.LimitReader(in, n)
 	}
-	return format, in, err
+	return &sound{Reader: in, format: format, bytes: n}, nil
 }
 
-// feed plays in to the mic of the device and reports.
-func feed(ctx context.Context, s soundFlags, format pcm.Format, in io.Reader, std stdio) error {
+// feed plays a sound to the mic of the device and reports.
+func feed(ctx context.Context, s soundFlags, in *sound, std stdio) error {
 	conn, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	p := s.progress(std.err, "playing", in.format, in.bytes)
 	t, err := audio.Feed(ctx, conn, audio.StreamOptions{
 		Device: audio.Device{Name: s.device}.MicFeed(),
-		Format: format,
+		Format: in.format,
 		Name:   "nullcard play",
-	}, in)
+	}, io.TeeReader(in, p))
+	p.clear()
 	if err != nil {
 		return deviceHint(err, s.device)
 	}

@@ -72,7 +72,13 @@ func runRecord(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("cannot record: %w", err)
 	}
-	t, err := audio.Capture(ctx, conn, audio.StreamOptions{Device: source, Format: format, Name: "nullcard record"}, frames, out)
+	total := int64(pcm.Unknown)
+	if frames >= 0 {
+		total = frames * int64(format.FrameBytes())
+	}
+	p := s.progress(std.err, "recording", format, total)
+	t, err := audio.Capture(ctx, conn, audio.StreamOptions{Device: source, Format: format, Name: "nullcard record"}, frames, io.MultiWriter(out, p))
+	p.clear()
 	// What was recorded by then is kept, also when the sound server went away.
 	if ferr := out.finish(); err == nil {
 		err = ferr

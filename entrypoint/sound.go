@@ -107,6 +107,46 @@ func (r *rawFlags) over(d pcm.Format) (pcm.Format, error) {
 	return d, nil
 }
 
+// progress is a line that tells a person how far a sound is, as its bytes are
+// written to it.
+type progress struct {
+	w      io.Writer // nil for nobody
+	verb   string
+	format pcm.Format
+	total  int64
+	done   int64
+	shown  time.Time
+}
+
+func (s *soundFlags) progress(w io.Writer, verb string, f pcm.Format, total int64) *progress {
+	p := &progress{verb: verb, format: f, total: total}
+	if isTerminal(w) && !s.json {
+		p.w = w
+	}
+	return p
+}
+
+func (p *progress) Write(b []byte) (int, error) {
+	p.done += int64(len(b))
+	if p.w == nil || time.Since(p.shown) < 100*time.Millisecond {
+		return len(b), nil
+	}
+	p.shown = time.Now()
+	of := ""
+	if p.total != pcm.Unknown {
+		of = fmt.Sprintf(" of %.1f s", p.format.Duration(p.total).Seconds())
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K%s: %.1f s%s", p.verb, p.format.Duration(p.done).Seconds(), of)
+	return len(b), nil
+}
+
+// clear makes room for what is told in the end.
+func (p *progress) clear() {
+	if p.w != nil {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
 // transferReport is what --json prints.
 type transferReport struct {
 	StartedUnixNS int64   `json:"started_unix_ns"`

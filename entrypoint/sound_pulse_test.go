@@ -181,6 +181,18 @@ func TestPulsePlayAndRecord(t *testing.T) {
 	}
 }
 
+// TestPulseCutShort plays what there is of a broken file, and says so.
+func TestPulseCutShort(t *testing.T) {
+	startSound(t)
+	f := pcm.Format{Encoding: pcm.S16, Rate: 16000, Channels: 1}
+	file := append(pcm.WAVHeader(f, 32000), make([]byte, 3200)...)
+	var errout bytes.Buffer
+	code := Main(t.Context(), []string{"play", "-"}, stdio{bytes.NewReader(file), io.Discard, &errout})
+	if code != 1 || !strings.Contains(errout.String(), "played 0.100 s") || !strings.Contains(errout.String(), "cut short, at 0.100 s of 1.000 s") {
+		t.Errorf("exit code %d: %s", code, &errout)
+	}
+}
+
 // TestPulseInterruptedRecording ends a recording as Ctrl-C does.
 func TestPulseInterruptedRecording(t *testing.T) {
 	startSound(t)

@@ -47,8 +47,11 @@ func runTone(ctx context.Context, args []string, std stdio) error {
 	if *freq < 0.45*audio.DefaultRate {
 		format.Rate = audio.DefaultRate
 	}
-	return feed(ctx, s, format, &tone{
-		rate: format.Rate, left: format.Frames(*duration), freq: *freq, amplitude: pcm.Amplitude(*level),
+	frames := format.Frames(*duration)
+	return feed(ctx, s, &sound{
+		Reader: &tone{rate: format.Rate, left: frames, freq: *freq, amplitude: pcm.Amplitude(*level)},
+		format: format,
+		bytes:  int64(frames * format.FrameBytes()),
 	}, std)
 }
 
