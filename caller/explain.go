@@ -66,7 +66,10 @@ var knownErrors = []known{
 	{regexp.MustCompile(`PJMEDIA_SDP_E\w+|PJSIP_EUNSUPMEDIATYPE|\[status=220\d{3}\]`),
 		"both ends could not agree on the media",
 		"allow another codec, and check the SRTP settings at both ends"},
-	{regexp.MustCompile(`PJ_SSL|SSL_ERROR|\[status=(?:1711\d\d|14\d{4})\]`),
+	{credentials,
+		"the far end does not accept the password",
+		"check sip.username, sip.realm and the file in sip.password_file"},
+	{regexp.MustCompile(`PJ_SSL|SSL_ERROR|\[status=(?:1711[67]\d|14\d{4})\]`),
 		"TLS could not be set up",
 		"check the files under sip.tls, and the far end's certificate"},
 	{regexp.MustCompile(`^Error: |Invalid value for --|I think the ec-tail length`),
@@ -82,6 +85,10 @@ var knownErrors = []known{
 		"pjsua has no file descriptors left",
 		"raise the limit (docker run --ulimit nofile=…) or lower the number of calls"},
 }
+
+// credentials is PJSIP's error when the password that it has given was not
+// accepted, or when it has none for what the far end asks.
+var credentials = regexp.MustCompile(`PJSIP_EFAILEDCREDENTIAL|PJSIP_ENOCREDENTIAL|\[status=17110[01]\]`)
 
 // systemError is PJLIB's way to write an error number: 120000 + errno.
 var systemError = regexp.MustCompile(`\[status=120(\d{3})\]|\[code=120(\d{3})\]`)

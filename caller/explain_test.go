@@ -19,6 +19,7 @@ func TestExplain(t *testing.T) {
 		"TCP connect() error: [code=120111]: Connection refused":                                                                        {"connection refused", "transport="},
 		"Error sending: No route to host [status=120113]":                                                                               {"no route to host", "network"},
 		"SIP registration failed, status=401 (Unauthorized)":                                                                            {"password", "sip.password_file"},
+		"SIP registration error: Credential failed to authenticate (PJSIP_EFAILEDCREDENTIAL) [status=171100]":                           {"password", "sip.password_file"},
 		"SIP registration failed, status=403 (Forbidden)":                                                                               {"refuses this account", "sip.id"},
 		"SIP registration failed, status=404 (Not Found)":                                                                               {"does not know", "sip.id"},
 		"SIP registration failed, status=408 (Request Timeout)":                                                                         {"does not answer", "sip.registrar"},

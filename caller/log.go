@@ -33,7 +33,12 @@ var patterns = []pattern{
 	{"pjsua_acc.c", regexp.MustCompile(`^SIP registration failed, status=(\d+) \((.*)\)$`),
 		func(e *Event, m []string) { e.Kind, e.Code, e.Reason = RegistrationFailed, number(m[1]), m[2] }},
 	{"pjsua_acc.c", regexp.MustCompile(`^SIP registration error: (.*) \[status=(\d+)\]$`),
-		func(e *Event, m []string) { e.Kind, e.Reason = RegistrationFailed, m[1] }},
+		func(e *Event, m []string) {
+			e.Kind, e.Reason = RegistrationFailed, m[1]
+			if credentials.MatchString(m[0]) {
+				e.Code = 401 // asked for again, which PJSIP counts as its own error
+			}
+		}},
 
 	{"pjsua_app.c", regexp.MustCompile(`^Call (\d+) state changed to (CALLING|INCOMING|EARLY|CONNECTING|CONFIRMED)(?: \((\d+) (.*)\))?$`),
 		func(e *Event, m []string) {

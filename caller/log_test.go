@@ -22,6 +22,8 @@ func TestParse(t *testing.T) {
 		">>> 01:30:55.603            pjsua_acc.c !....sip:a@b: registration success, status=200 (OK), will re-register in 300 seconds": {
 			Kind: Registered, Call: NoCall, Code: 200, Reason: "OK", Peer: "sip:a@b", Expires: 300 * time.Second},
 		"01:30:55.603            pjsua_acc.c  ....sip:a@b: unregistration success": {Kind: Unregistered, Call: NoCall, Peer: "sip:a@b"},
+		"01:30:55.603            pjsua_acc.c !....SIP registration error: Credential failed to authenticate (PJSIP_EFAILEDCREDENTIAL) [status=171100]": {
+			Kind: RegistrationFailed, Call: NoCall, Code: 401, Reason: "Credential failed to authenticate (PJSIP_EFAILEDCREDENTIAL)"},
 		"01:30:55.603            pjsua_acc.c  ....SIP registration error: Connection refused [status=120111]": {
 			Kind: RegistrationFailed, Call: NoCall, Reason: "Connection refused"},
 		"01:27:42.162            pjsua_app.c  .......Call 0 state changed to CALLING": {Kind: Calling, Call: 0},
