@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nullcard/nullcard/integration/phone"
 	"github.com/nullcard/nullcard/integration/signal"
 )
 
@@ -25,9 +26,9 @@ type direction struct {
 	what     string
 	sent     signal.Clip
 	play     signal.Clip // what is played instead of sent, to test the verdict
-	fed      started
-	mic      recorded // the sender's own mic
-	heard    recorded // the far end's speaker
+	fed      phone.Transfer
+	mic      phone.Recorded // the sender's own mic
+	heard    phone.Recorded // the far end's speaker
 
 	match signal.Matching
 	delay time.Duration // from the sender's feed to the far end's speaker
@@ -37,45 +38,42 @@ type direction struct {
 	fault error // why the direction failed
 }
 
-// recorded is a recording and the time of its first sample.
-type recorded struct {
-	started
-	clip signal.Clip
-}
-
-// offset is the time from the first sample fed to the first one recorded.
-func (d *direction) offset(r recorded) time.Duration {
-	return time.Duration(r.UnixNS - d.fed.UnixNS)
+// played is what was fed to the sender's mic.
+func (d *direction) played() signal.Clip {
+	if d.play.Rate != 0 {
+		return d.play
+	}
+	return d.sent
 }
 
 // judge compares what was heard with what was sent.
 func (d *direction) judge() { d.fault = d.compare() }
 
 func (d *direction) compare() error {
-	level := d.heard.clip.Level()
-	if d.heard.clip.Peak() <= signal.Floor {
+	level := d.heard.Clip.Level()
+	if d.heard.Clip.Peak() <= signal.Floor {
 		return fmt.Errorf("%s heard digital silence", d.to)
 	}
 	var err error
-	if d.match, err = signal.Match(d.sent, d.heard.clip); err != nil {
+	if d.match, err = signal.Match(d.sent, d.heard.Clip); err != nil {
 		return err
 	}
 	if d.match.Correlation < signal.Recognised {
 		return fmt.Errorf("%s heard something else (level %.1f dBFS, correlation %.2f, want %.2f)",
 			d.to, level, d.match.Correlation, signal.Recognised)
 	}
-	d.delay = d.offset(d.heard) + d.match.Delay
+	d.delay = d.heard.Since(d.fed) + d.match.Delay
 	if level < inaudible {
 		return fmt.Errorf("%s heard it at %.1f dBFS, which nobody hears", d.to, level)
 	}
 	if d.delay < 0 || d.delay > longest {
 		return fmt.Errorf("%s heard it after %v; 0 to %v were possible", d.to, d.delay, longest)
 	}
-	mic, err := signal.Match(d.sent, d.mic.clip)
+	mic, err := signal.Match(d.sent, d.mic.Clip)
 	if err != nil || mic.Correlation < signal.Recognised {
 		return fmt.Errorf("%s's own mic did not carry it, but %s heard it: correlation %.2f (%v)", d.from, d.to, mic.Correlation, err)
 	}
-	d.own = d.offset(d.mic) + mic.Delay
+	d.own = d.mic.Since(d.fed) + mic.Delay
 	if d.own > d.delay {
 		return fmt.Errorf("%s heard it %v before %s's own mic did: the clocks disagree", d.to, d.own-d.delay, d.from)
 	}
@@ -115,16 +113,13 @@ func keep(dir string, directions []direction) error {
 	files := map[string][]byte{}
 	var columns []signal.Direction
 	for _, d := range directions {
-		sent := d.sent
-		if d.play.Rate != 0 {
-			sent = d.play
-		}
+		sent := d.played()
 		columns = append(columns, signal.Direction{
 			Title: fmt.Sprintf("%s → %s: %s", d.from, d.to, d.what), Caption: d.verdict(), OK: d.fault == nil,
-			Sent: sent, Heard: d.heard.clip, Offset: d.offset(d.heard), Delay: mark(d),
+			Sent: sent, Heard: d.heard.Clip, Offset: d.heard.Since(d.fed), Delay: mark(d),
 		})
 		files["demo-"+d.from+"-sent.wav"] = sent.EncodeWAV()
-		files["demo-"+d.to+"-heard.wav"] = d.heard.clip.EncodeWAV()
+		files["demo-"+d.to+"-heard.wav"] = d.heard.Clip.EncodeWAV()
 	}
 	var picture bytes.Buffer
 	if err := signal.Plot(&picture, "A call between two containers without a sound card", columns...); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nullcard/nullcard/integration/phone"
 	"github.com/nullcard/nullcard/integration/signal"
 )
 
@@ -18,9 +19,9 @@ const (
 
 // heardAfter is what a recorder that began at begin hears of a sound that was
 // fed at time 0 and arrives after delay.
-func heardAfter(c signal.Clip, delay, begin time.Duration) recorded {
+func heardAfter(c signal.Clip, delay, begin time.Duration) phone.Recorded {
 	clip := signal.Silence(rate, delay-begin).Append(c, signal.Silence(rate, time.Second))
-	return recorded{started{UnixNS: fedAt + begin.Nanoseconds()}, clip}
+	return phone.Recorded{Transfer: phone.Transfer{StartedUnixNS: fedAt + begin.Nanoseconds()}, Clip: clip}
 }
 
 const fedAt = 1_800_000_000_000_000_000
@@ -31,16 +32,16 @@ func TestVerdict(t *testing.T) {
 	mic := heardAfter(sent, 2*ms, -300*ms)
 	tests := []struct {
 		name  string
-		heard recorded
-		mic   recorded
+		heard phone.Recorded
+		mic   phone.Recorded
 		want  []string // parts of the line
 	}{
 		{"as sent", heardAfter(sent, 220*ms, -250*ms), mic, []string{"PASS", "delay 220 ms", "level -21.", "correlation 1.00", "a's own mic after 2.0 ms"}},
-		{"softer, at another rate", recorded{heardAfter(sent, 0, -150*ms).started, heardAfter(sent.Amplify(-10), 180*ms, -150*ms).clip.Resample(48000)}, mic,
+		{"softer, at another rate", phone.Recorded{Transfer: heardAfter(sent, 0, -150*ms).Transfer, Clip: heardAfter(sent.Amplify(-10), 180*ms, -150*ms).Clip.Resample(48000)}, mic,
 			[]string{"PASS", "delay 180 ms", "level -31."}},
-		{"digital silence", recorded{started{UnixNS: fedAt}, signal.Silence(rate, 5*time.Second)}, mic, []string{"FAIL", "b heard digital silence"}},
-		{"nothing at all", recorded{started{UnixNS: fedAt}, signal.Clip{Rate: rate}}, mic, []string{"FAIL", "silence"}},
-		{"noise", recorded{started{UnixNS: fedAt}, signal.Noise(rate, 1, -50, 5*time.Second)}, mic, []string{"FAIL", "something else"}},
+		{"digital silence", phone.Recorded{Transfer: phone.Transfer{StartedUnixNS: fedAt}, Clip: signal.Silence(rate, 5*time.Second)}, mic, []string{"FAIL", "b heard digital silence"}},
+		{"nothing at all", phone.Recorded{Transfer: phone.Transfer{StartedUnixNS: fedAt}, Clip: signal.Clip{Rate: rate}}, mic, []string{"FAIL", "silence"}},
+		{"noise", phone.Recorded{Transfer: phone.Transfer{StartedUnixNS: fedAt}, Clip: signal.Noise(rate, 1, -50, 5*time.Second)}, mic, []string{"FAIL", "something else"}},
 		{"its own sound come back", heardAfter(other, 220*ms, -250*ms), mic, []string{"FAIL", "something else"}},
 		{"too soft to hear", heardAfter(sent.Amplify(-50), 220*ms, -250*ms), mic, []string{"FAIL", "nobody hears"}},
 		{"too late", heardAfter(sent, 1200*ms, -250*ms), mic, []string{"FAIL", "1.2s"}},
@@ -50,7 +51,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := direction{from: "a", to: "b", what: "melody", sent: sent, fed: started{UnixNS: fedAt}, heard: tt.heard, mic: tt.mic}
+			d := direction{from: "a", to: "b", what: "melody", sent: sent, fed: phone.Transfer{StartedUnixNS: fedAt}, heard: tt.heard, mic: tt.mic}
 			d.judge()
 			for _, want := range tt.want {
 				if !strings.Contains(d.String(), want) {
@@ -63,7 +64,7 @@ func TestVerdict(t *testing.T) {
 
 func TestKeepWritesPictureAndSounds(t *testing.T) {
 	sent := signal.Melody(rate, 1, -20, 2*time.Second)
-	d := direction{from: "a", to: "b", what: "melody", sent: sent, fed: started{UnixNS: fedAt},
+	d := direction{from: "a", to: "b", what: "melody", sent: sent, fed: phone.Transfer{StartedUnixNS: fedAt},
 		heard: heardAfter(sent, 200*ms, -100*ms), mic: heardAfter(sent, 0, -100*ms)}
 	d.judge()
 	dir := filepath.Join(t.TempDir(), "out")
