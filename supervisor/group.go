@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -49,131 +48,6 @@ type processGroup struct {
 	notify  *notifier   // nil unless asked for
 	tty     int         // descriptor of the terminal handed to the group, or -1
 	gone    atomic.Bool // seen to be empty
-}
-
-func (processes) launch(spec *Spec, out *output) (_ group, err error) {
-	if err := checkDir(spec.Dir); err != nil {
-		return nil, err
-	}
-	path, err := findProgram(spec.Command[0], spec.Env, spec.Dir)
-	if err != nil {
-		return nil, err
-	}
-	g := &processGroup{tty: -1}
-	var theirs []int // the child's ends
-	defer func() {
-		for _, fd := range theirs {
-			_ = syscall.Close(fd)
-		}
-		if err != nil {
-			g.close()
-		}
-	}()
-
-	in := -1
-	switch {
-	case spec.Stdin:
-		r, w, err := pipe()
-		if err != nil {
-			return nil, err
-		}
-		in = r
-		theirs = append(theirs, r)
-		if err := syscall.SetNonblock(w, true); err != nil {
-			return nil, err
-		}
-		g.input = os.NewFile(uintptr(w), spec.Name+" stdin")
-	case spec.InheritStdin:
-		in = 0
-	default:
-		if in, err = syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0); err != nil {
-			return nil, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
-		}
-		theirs = append(theirs, in)
-	}
-	fds := []uintptr{uintptr(in)}
-	for _, name := range []string{"stdout", "stderr"} {
-		r, w, err := pipe()
-		if err != nil {
-			return nil, err
-		}
-		theirs = append(theirs, w)
-		s, err := newStream(r, name, out)
-		if err != nil {
-			return nil, err
-		}
-		g.streams = append(g.streams, s)
-		fds = append(fds, uintptr(w))
-	}
-
-	env, argv := spec.Env, spec.Command
-	if spec.Notify.wanted() {
-		n, fd, err := newNotifier(spec.Notify, spec.Name)
-		if fd >= 0 {
-			theirs = append(theirs, fd)
-		}
-		if err != nil {
-			return nil, err
-		}
-		g.notify = n
-		if n.env != "" {
-			env = append(slices.Clip(env), n.env)
-		}
-		if fd >= 0 {
-			for len(fds) <= spec.Notify.FD {
-				fds = append(fds, noFile)
-			}
-			fds[spec.Notify.FD] = uintptr(fd)
-		}
-	}
-	var limits *limited
-	if !spec.Limits.none() {
-		if limits, err = newLimited(spec.Limits, path, argv, len(fds)); err != nil {
-			return nil, err
-		}
-		defer limits.report.Close()
-		theirs = append(theirs, limits.theirs)
-		path, argv = limits.path, limits.argv
-		fds = append(fds, uintptr(limits.theirs))
-	}
-
-	g.leader, g.exit, err = children.start(path, argv, &syscall.ProcAttr{
-		Dir:   spec.Dir,
-		Env:   lastOnly(env),
-		Files: fds,
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
-	})
-	if err != nil {
-		if errno, ok := err.(syscall.Errno); ok {
-			err = execError(path, errno)
-		}
-		return nil, err
-	}
-	for _, fd := range theirs {
-		_ = syscall.Close(fd)
-	}
-	theirs = nil
-	if limits != nil {
-		if err := limits.outcome(); err != nil {
-			<-g.exit
-			return nil, err
-		}
-	}
-	if spec.InheritStdin && giveTerminal(0, g.leader) {
-		g.tty = 0
-	}
-	return g, nil
-}
-
-// noFile leaves a descriptor of the child closed.
-const noFile = ^uintptr(0)
-
-func pipe() (r, w int, err error) {
-	var p [2]int
-	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC); err != nil {
-		return 0, 0, fmt.Errorf("cannot make a pipe: %w", err)
-	}
-	return p[0], p[1], nil
 }
 
 func (g *processGroup) pid() int            { return g.leader }

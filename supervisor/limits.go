@@ -347,7 +347,6 @@ func newLimited(l Limits, path string, argv []string, report int) (*limited, err
 // outcome waits until the program runs, and tells what kept it from that. Our
 // copy of their end must have been closed.
 func (l *limited) outcome() error {
-	defer l.report.Close()
 	b, err := io.ReadAll(l.report)
 	if err != nil || len(b) == 0 {
 		return err

@@ -5,9 +5,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 )
+
+// check finds what makes no sense in a spec by itself.
+func (s Spec) check() (problems []error) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	switch s.Restart.Policy {
+	case "", Always, OnFailure, Never:
+	default:
+		add("restart policy %q is not one of %s, %s, %s", s.Restart.Policy, Always, OnFailure, Never)
+	}
+	if fd := s.Notify.FD; fd != 0 && (fd < 3 || fd > 255) {
+		add("notification descriptor %d is not between 3 and 255", fd)
+	}
+	if n := s.Limits.Nice; n < -20 || n > 19 {
+		add("nice %d is not between -20 and 19", n)
+	}
+	for what, d := range map[string]time.Duration{
+		"ready timeout": s.ReadyTimeout, "stop grace": s.Stop.Grace,
+		"health interval": s.Health.Interval, "health timeout": s.Health.Timeout, "health grace": s.Health.Grace,
+		"backoff": min(s.Restart.Backoff.Initial, s.Restart.Backoff.Max, s.Restart.Backoff.Reset), "storm window": s.Restart.Storm.Window,
+	} {
+		if d < 0 {
+			add("%s %v is negative", what, d)
+		}
+	}
+	return problems
+}
 
 // order checks names and needs and returns the indices of specs such that
 // each comes after all that it needs, otherwise in the given order. All
@@ -29,6 +56,9 @@ func order(specs []Spec) ([]int, error) {
 		}
 	}
 	for _, s := range specs {
+		for _, err := range s.check() {
+			problems = multierror.Append(problems, fmt.Errorf("process %q: %w", s.Name, err))
+		}
 		for _, n := range s.Needs {
 			if _, ok := index[n]; !ok {
 				problems = multierror.Append(problems, fmt.Errorf("process %q needs %q, which does not exist: there are %s", s.Name, n, quoted(specs)))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -132,6 +134,36 @@ func TestStuckSinkAtTheEnd(t *testing.T) {
 	}
 }
 
+// stuck is a log that nobody reads.
+type stuck struct{ hold chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) { <-s.hold; return len(p), nil }
+
+func TestStuckLog(t *testing.T) {
+	s := stuck{make(chan struct{})}
+	defer close(s.hold)
+	states := make(chan State, 100)
+	signals := make(chan os.Signal, 1)
+	sup, err := New(Options{
+		StopBudget: time.Second,
+		Signals:    signals,
+		Logger:     slog.New(slog.NewTextHandler(s, nil)),
+		Event:      func(e Event) { states <- e.To },
+	}, []Spec{{Name: "it", Env: helperEnv(), Command: self("sleep")}})
+	must(t, err)
+	go func() {
+		for st := range states {
+			if st == Ready {
+				signals <- syscall.SIGTERM
+				return
+			}
+		}
+	}()
+	if code, err := sup.Run(t.Context()); code != 0 || err != nil {
+		t.Errorf("exit code %d, %v", code, err)
+	}
+}
+
 // What has left the group may hold its pipe: nobody waits for it.
 func TestDaemonHoldingThePipe(t *testing.T) {
 	var s sink
@@ -154,8 +186,9 @@ func TestRing(t *testing.T) {
 	if got := r.last(1e6); len(got) != TailLines || string(got[0].Text) != "2000" {
 		t.Errorf("%d lines from %q", len(got), got[0].Text)
 	}
+	long := bytes.Repeat([]byte("x"), 10<<20)
 	for range 50 {
-		r.add(Line{Text: bytes.Repeat([]byte("x"), 10<<20)})
+		r.add(Line{Text: long})
 		size := 0
 		for _, l := range r.last(TailLines) {
 			size += len(l.Text)

@@ -30,8 +30,8 @@ func (p *process) stopping() stateFunc {
 	}
 	killed = p.end(killed)
 
+	in.group.close() // also what probes may hang on
 	p.awaitTasks()
-	in.group.close()
 	p.rest()
 	return p.concluded(killed)
 }

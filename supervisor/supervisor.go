@@ -27,7 +27,8 @@ type Options struct {
 	// and SIGUSR2 go to the processes with Spec.Forward; others are ignored.
 	Signals <-chan os.Signal
 	// Logger gets one line for each event that an operator would act on; nil
-	// means slog.Default().
+	// means slog.Default(). Lines are written behind the events, by a goroutine
+	// of their own: a log that is stuck holds up nothing.
 	Logger *slog.Logger
 	// Output is the sink for lines of processes whose Spec has none; nil
 	// means that the last lines are kept for Tail, and that is all. The lines
@@ -155,6 +156,8 @@ func (s *Supervisor) Run(ctx context.Context) (exitCode int, err error) {
 	if ran {
 		return exitInternal, errors.New("cannot run: this supervisor has run before")
 	}
+	late := newLateLog()
+	s.log = late.logger(s.opts.Logger)
 	if err := adoptOrphans(); err != nil {
 		s.log.Warn("orphans are not ours: this is not PID 1 and the system refuses a subreaper; what processes leave behind outside their groups may go on after the end", "error", err)
 	}
@@ -175,7 +178,7 @@ func (s *Supervisor) Run(ctx context.Context) (exitCode int, err error) {
 	go func() { loops.Wait(); close(ended) }()
 
 	s.attend(ctx, ended)
-	s.flush()
+	s.flush(late)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -333,7 +336,7 @@ func (s *Supervisor) forward(sig syscall.Signal) {
 }
 
 // flush gives sinks what is left of the stop budget, at least a moment.
-func (s *Supervisor) flush() {
+func (s *Supervisor) flush(late *lateLog) {
 	s.mu.Lock()
 	left := time.Until(s.stopBegan.Add(s.opts.StopBudget))
 	s.mu.Unlock()
@@ -344,6 +347,7 @@ func (s *Supervisor) flush() {
 		wg.Go(func() { p.out.close(ctx) })
 	}
 	wg.Wait()
+	late.close(ctx)
 }
 
 // rouse makes a process read its orders. It never blocks.

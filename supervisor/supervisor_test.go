@@ -312,9 +312,11 @@ func TestOrder(t *testing.T) {
 		specs []Spec
 		says  []string
 	}{
-		"fine":    {[]Spec{{Name: "b", Command: ok, Needs: []string{"a"}}, {Name: "a", Command: ok}}, nil},
-		"circle":  {[]Spec{{Name: "a", Command: ok, Needs: []string{"b"}}, {Name: "b", Command: ok, Needs: []string{"c"}}, {Name: "c", Command: ok, Needs: []string{"b"}}}, []string{"b needs c needs b"}},
-		"itself":  {[]Spec{{Name: "a", Command: ok, Needs: []string{"a"}}}, []string{"a needs a"}},
+		"fine":   {[]Spec{{Name: "b", Command: ok, Needs: []string{"a"}}, {Name: "a", Command: ok}}, nil},
+		"circle": {[]Spec{{Name: "a", Command: ok, Needs: []string{"b"}}, {Name: "b", Command: ok, Needs: []string{"c"}}, {Name: "c", Command: ok, Needs: []string{"b"}}}, []string{"b needs c needs b"}},
+		"itself": {[]Spec{{Name: "a", Command: ok, Needs: []string{"a"}}}, []string{"a needs a"}},
+		"nonsense": {[]Spec{{Name: "a", Command: ok, Notify: Notify{FD: 2}, Stop: Stop{Grace: -1}, Limits: Limits{Nice: 30}, Restart: Restart{Policy: "often", Backoff: Backoff{Max: -1}}}},
+			[]string{"descriptor 2", "stop grace -1ns", "nice 30", `"often"`, "backoff -1ns"}},
 		"unknown": {[]Spec{{Name: "a", Command: ok, Needs: []string{"x"}}, {Name: "a"}, {Command: ok}}, []string{`"x", which does not exist`, "used twice", "no command", "has no name"}},
 	} {
 		t.Run(name, func(t *testing.T) {
