@@ -226,8 +226,8 @@ func (c *Caller) ready(ctx context.Context, inst *supervisor.Instance) error {
 	return nil
 }
 
-// healthy reports a sound device that is lost for this run of pjsua: measured,
-// it never opens it again. A registrar is no reason to restart: here, where
+// healthy reports a sound device that is lost for this run of pjsua (measured, it
+// never opens it again) and a pjsua that hangs. A registrar is no reason to restart: here, where
 // time passes, the account is registered again when that is due.
 func (c *Caller) healthy(ctx context.Context, _ *supervisor.Instance) error {
 	r := c.current()
@@ -235,9 +235,11 @@ func (c *Caller) healthy(ctx context.Context, _ *supervisor.Instance) error {
 		return fmt.Errorf("sound is lost: %s", fault)
 	}
 	if r.registerAgain(time.Now()) {
-		return r.console.send(ctx, "rr")
+		if err := r.console.send(ctx, "rr"); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.console.check(ctx)
 }
 
 // quit makes pjsua hang up, unregister and end; on SIGTERM it would just die.

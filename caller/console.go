@@ -19,6 +19,12 @@ const (
 	// answerTimeout is how long the console may take to answer a command. It
 	// does so in a millisecond, unless it waits for the sound server.
 	answerTimeout = 5 * time.Second
+	// A console is asked for a sign of life askAfter its last, for askFor. It is
+	// taken for hung after hungAfter, longer than a lookup of a host name that
+	// times out, for which pjsua's console waits.
+	askAfter  = 10 * time.Second
+	askFor    = 500 * time.Millisecond
+	hungAfter = 45 * time.Second
 	// maxAnswer bounds the lines of an answer; the menu has 40.
 	maxAnswer = 2000
 )
@@ -36,9 +42,10 @@ type console struct {
 	in      io.Writer
 	pending []string // lines for a console that is still to be attached
 
-	mu     sync.Mutex
-	echoes bool // pjsua repeats its commands
-	asked  *answer
+	mu       sync.Mutex
+	echoes   bool // pjsua repeats its commands
+	asked    *answer
+	answered time.Time // when it last did, or was opened
 }
 
 // answer is what pjsua wrote during one command.
@@ -59,6 +66,11 @@ func newConsole() *console {
 func (c *console) attach(ctx context.Context, in io.Writer) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	if c.in == nil {
+		c.mu.Lock()
+		c.answered = time.Now()
+		c.mu.Unlock()
+	}
 	c.in = in
 	if c.pending == nil {
 		return nil
@@ -173,13 +185,35 @@ func (c *console) take(text []byte) bool {
 	}
 	if m != nil && string(m[1]) == c.asked.mark {
 		close(c.asked.done)
-		c.asked = nil
+		c.asked, c.answered = nil, time.Now()
 		return true
 	}
 	if len(c.asked.lines) < maxAnswer {
 		c.asked.lines = append(c.asked.lines, string(text))
 	}
 	return true
+}
+
+// silence is how long the console has not answered, nor been asked with
+// success.
+func (c *console) silence() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.answered)
+}
+
+// check asks the console for a sign of life when it has given none for a while,
+// and fails when it has been silent for too long.
+func (c *console) check(ctx context.Context) error {
+	if c.silence() < askAfter {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	if _, err := c.ask(ctx); err != nil && c.silence() > hungAfter {
+		return fmt.Errorf("pjsua hangs: its console has not answered for %v", c.silence().Round(time.Second))
+	}
+	return nil
 }
 
 // event gives an event to the command that runs.

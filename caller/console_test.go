@@ -8,8 +8,10 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // talk lets a fake pjsua answer the console's commands.
@@ -76,6 +78,50 @@ func TestConsoleOfAHungPjsua(t *testing.T) {
 		go cancel(why)
 		if _, err := c.ask(ctx, "y"); !errors.Is(err, why) {
 			t.Errorf("a cancelled command: %v", err)
+		}
+	})
+}
+
+func TestConsoleCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		var deaf atomic.Bool
+		c := newConsole()
+		in, out := io.Pipe()
+		if err := c.attach(t.Context(), out); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			lines := bufio.NewScanner(in)
+			for lines.Scan() {
+				if strings.HasPrefix(lines.Text(), "echo "+mark) && !deaf.Load() {
+					asked.Add(1)
+					c.take([]byte(">>> " + lines.Text()))
+				}
+			}
+		}()
+		defer out.Close()
+		check := func(d time.Duration) error {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+				if err := c.check(t.Context()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := check(time.Minute); err != nil || asked.Load() < 4 || asked.Load() > 6 {
+			t.Errorf("asked %d times in a minute: %v", asked.Load(), err)
+		}
+		deaf.Store(true)
+		if err := check(hungAfter - 20*time.Second); err != nil {
+			t.Errorf("too early: %v", err)
+		}
+		if err := check(30 * time.Second); err == nil || !strings.Contains(err.Error(), "hangs") {
+			t.Errorf("a console that is deaf for %v: %v", hungAfter, err)
+		}
+		deaf.Store(false)
+		if err := c.check(t.Context()); err != nil {
+			t.Errorf("a console that answers again: %v", err)
 		}
 	})
 }
