@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -89,6 +90,9 @@ func (p *process) logEvent(ev Event, took time.Duration) {
 		level, msg = slog.LevelInfo, "process ended"
 	case Failed:
 		level, msg = slog.LevelError, "process failed"
+		if p.sup.endedBy(p.spec.Name) {
+			level = slog.LevelDebug // told already
+		}
 	}
 	if ev.Attempt > 0 {
 		add(slog.Int("attempt", ev.Attempt))
@@ -137,4 +141,17 @@ func (s *Supervisor) Tail(name string, n int) ([]Line, error) {
 func (s *Supervisor) Orphans() uint64 {
 	n, _ := children.orphans()
 	return n
+}
+
+// endedBy tells whether it was this process that ended the supervisor.
+func (s *Supervisor) endedBy(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outcome == nil {
+		return false
+	}
+	var end *EndError
+	var start *StartError
+	return errors.As(s.outcome.err, &end) && end.Process == name ||
+		errors.As(s.outcome.err, &start) && start.Process == name
 }

@@ -16,6 +16,9 @@ import (
 // stormTail is how many of its last lines explain a failed process.
 const stormTail = 20
 
+// tailClip is how much of each is shown, in bytes.
+const tailClip = 400
+
 // Options are what a Supervisor needs beside the processes. The zero value is
 // usable.
 type Options struct {
@@ -83,7 +86,7 @@ func (e *EndError) Error() string {
 	if len(e.Tail) > 0 {
 		b.WriteString("; its last lines were:")
 		for _, l := range e.Tail {
-			fmt.Fprintf(&b, "\n  %s", clip(l.Text, 400))
+			fmt.Fprintf(&b, "\n  %s", clip(l.Text, tailClip))
 		}
 	}
 	return b.String()
@@ -178,8 +181,12 @@ func (s *Supervisor) Run(ctx context.Context) (exitCode int, err error) {
 	go func() { loops.Wait(); close(ended) }()
 
 	s.attend(ctx, ended)
-	s.flush(late)
+	defer s.flush(late)
+	return s.result()
+}
 
+// result is what all has come to.
+func (s *Supervisor) result() (exitCode int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
@@ -189,6 +196,7 @@ func (s *Supervisor) Run(ctx context.Context) (exitCode int, err error) {
 	}
 	for _, p := range s.procs {
 		if p.endCode != 0 {
+			s.log.Error("not stopped well", "process", p.spec.Name, "cause", p.status.Cause, "exit_code", p.endCode)
 			return p.endCode, fmt.Errorf("%s did not stop well: %s", p.spec.Name, p.status.Cause)
 		}
 	}
@@ -263,14 +271,22 @@ func (s *Supervisor) finish(code int, err error) {
 		return
 	}
 	s.outcome = &outcome{code, err}
-	if err == nil {
-		s.log.Info("stopping", "cause", "the critical process has ended", "budget", s.opts.StopBudget)
-		s.beginStop("the critical process has ended")
-	} else {
-		cause, _, _ := strings.Cut(err.Error(), ";")
-		s.log.Error("stopping", "cause", err, "exit_code", code)
-		s.beginStop(cause)
+	cause := "the critical process has ended"
+	var end *EndError
+	switch {
+	case err == nil:
+		s.log.Info("stopping", "cause", cause, "exit_code", code)
+	case errors.As(err, &end):
+		cause = end.Process + " " + end.Cause
+		s.log.Error("stopping", "cause", cause, "exit_code", code)
+		for _, l := range end.Tail {
+			s.log.Error("last lines", "process", l.Process, "stream", l.Stream, "line", clip(l.Text, tailClip))
+		}
+	default:
+		cause = err.Error()
+		s.log.Error("stopping", "cause", cause, "exit_code", code)
 	}
+	s.beginStop(cause)
 	s.wakeAll()
 }
 
@@ -318,7 +334,7 @@ func (s *Supervisor) verdict() <-chan struct{} {
 		cause += ": " + failed.spec.Name + " failed: " + st.Cause
 		s.outcome.err = errors.New(cause)
 	}
-	s.log.Info("stopping", "cause", cause)
+	s.log.Info("stopping", "cause", cause, "exit_code", s.outcome.code)
 	s.beginStop(cause)
 	s.wakeAll()
 	return s.changed
