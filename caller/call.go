@@ -15,7 +15,8 @@ type Call struct {
 	Outgoing bool      `json:"outgoing"`
 	Answered bool      `json:"answered"` // it is or was up
 	Since    time.Time `json:"since"`
-	// Code and Reason are the far end's last answer, or ours to an incoming call.
+	// Code and Reason are the far end's last answer, or ours to an incoming call;
+	// 0 for a call that was lost because pjsua ended.
 	Code   int    `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	// Duration is the time from answer to end, once it has ended.
@@ -71,7 +72,7 @@ func (t *track) apply(e Event) {
 		t.call.Code, t.call.Reason = e.Code, e.Reason
 	}
 	if e.Kind == Confirmed {
-		t.call.Answered = true
+		t.call.Answered, t.call.Code, t.call.Reason = true, 200, "OK"
 	}
 	if e.Kind == Disconnected {
 		t.call.Duration, t.call.Quality = e.Duration, e.Quality
@@ -80,13 +81,23 @@ func (t *track) apply(e Event) {
 	if t.call.Peer == "" {
 		t.call.Peer = e.Peer
 	}
-	close(t.changed)
-	t.changed = make(chan struct{})
+	t.change()
 }
 
 // lost ends a call whose pjsua is gone without a word.
 func (t *track) lost() {
-	if c, _ := t.state(); c.State != Disconnected {
-		t.apply(Event{Kind: Disconnected, Call: c.ID, Reason: "pjsua ended", Cause: "pjsua ended during the call", Cure: "see its log for the reason"})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.call.State == Disconnected {
+		return
 	}
+	t.call.State, t.call.Code, t.call.Reason = Disconnected, 0, "pjsua ended"
+	t.call.Cause, t.call.Cure = "pjsua ended during the call", "see its log for the reason"
+	t.change()
+}
+
+// change needs t.mu.
+func (t *track) change() {
+	close(t.changed)
+	t.changed = make(chan struct{})
 }

@@ -49,10 +49,10 @@ func (j *job) exitCode() int {
 	return c.ExitCode()
 }
 
-// ExitCode says in an exit code how a call went; ExitUnavailable if it has not
-// ended, for then pjsua went before the call did.
+// ExitCode says in an exit code how a call went; ExitUnavailable if it was lost,
+// because pjsua went before the call did.
 func (c Call) ExitCode() int {
-	if c.State != Disconnected {
+	if c.State != Disconnected || c.Code == 0 {
 		return ExitUnavailable
 	}
 	switch c.Code {

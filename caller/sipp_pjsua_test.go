@@ -176,7 +176,7 @@ func TestAnswersOfAnotherStack(t *testing.T) {
 		cause string
 	}{
 		"late, after early media": {response("183 Session Progress", true) + `<pause milliseconds="2000"/>` + response("200 OK", true) + bye + okBye,
-			Call{State: Confirmed, Code: 183}, "183 Session Progress", ""},
+			Call{State: Confirmed, Code: 200}, "183 Session Progress", ""},
 		"busy":        {response("486 Busy Here", false) + ack, Call{State: Disconnected, Code: 486}, "", "busy"},
 		"declined":    {response("180 Ringing", false) + response("603 Decline", false) + ack, Call{State: Disconnected, Code: 603}, "180 Ringing", "declined"},
 		"unavailable": {response("480 Temporarily Unavailable", false) + ack, Call{State: Disconnected, Code: 480}, "", "not registered"},
