@@ -8,16 +8,22 @@ import (
 )
 
 // ClientEnv is the environment, as "KEY=value", with which a program finds the
-// device of that name and nothing else, by libpulse or by ALSA. It counts on
-// WriteClientFiles.
+// device of that name on our own server and nothing else, by libpulse or by
+// ALSA. It counts on WriteClientFiles.
 func ClientEnv(runtimeDir, device string) []string {
+	return append(ExternalEnv("unix:"+Socket(runtimeDir), runtimeDir, device),
+		"PULSE_COOKIE="+filepath.Join(runtimeDir, "cookie"))
+}
+
+// ExternalEnv is ClientEnv for a server that is not ours, named as in
+// PULSE_SERVER, which may want the user's own cookie.
+func ExternalEnv(server, runtimeDir, device string) []string {
 	d := Device{Name: device}
 	return []string{
-		"PULSE_SERVER=unix:" + Socket(runtimeDir),
+		"PULSE_SERVER=" + server,
 		"PULSE_SINK=" + d.Speaker(),
 		"PULSE_SOURCE=" + d.Mic(),
 		"PULSE_CLIENTCONFIG=" + filepath.Join(runtimeDir, "client.conf"),
-		"PULSE_COOKIE=" + filepath.Join(runtimeDir, "cookie"),
 		"ALSA_CONFIG_PATH=" + filepath.Join(runtimeDir, "alsa.conf"),
 	}
 }

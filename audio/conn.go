@@ -193,19 +193,30 @@ func (c *Conn) request(ctx context.Context, req proto.RequestArgs, reply proto.R
 		c.forget(tag)
 		return err
 	}
+	var r result
 	select {
-	case r := <-pending.result:
-		if r.err == nil && reply != nil {
-			reflect.ValueOf(reply).Elem().Set(r.value.Elem())
-		}
-		return r.err
+	case r = <-pending.result:
 	case <-ctx.Done():
-		c.forget(tag)
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("the sound server does not answer: %w", context.Cause(ctx))
+		// On a machine that is too busy to run us in time, the reply may have
+		// come nevertheless.
+		select {
+		case r = <-pending.result:
+		default:
+			c.forget(tag)
+			return unanswered(ctx)
 		}
-		return context.Cause(ctx)
 	}
+	if r.err == nil && reply != nil {
+		reflect.ValueOf(reply).Elem().Set(r.value.Elem())
+	}
+	return r.err
+}
+
+func unanswered(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("the sound server does not answer: %w", context.Cause(ctx))
+	}
+	return context.Cause(ctx)
 }
 
 func (c *Conn) forget(tag uint32) {

@@ -28,10 +28,16 @@ type Options struct {
 	Binary     string    // of PulseAudio; empty means "pulseaudio"
 	Start      time.Time // of this process, from which the log counts
 	Log        *slog.Logger
+
+	// External is a server that runs already, as in PULSE_SERVER, and is used
+	// in place of one of our own. Hold is the command that stays connected to
+	// it and ends when it is lost, by Hold of this package.
+	External string
+	Hold     []string
 }
 
-// Server is a PulseAudio that is run as a supervised process, with devices that
-// are made, proven and kept.
+// Server is a PulseAudio that is run as a supervised process, or one that runs
+// already, with devices that are made, proven and kept.
 type Server struct {
 	o Options
 
@@ -60,6 +66,14 @@ func NewServer(o Options) (*Server, error) {
 	if strings.ContainsAny(o.RuntimeDir, " \t\n\"'\\") {
 		return nil, fmt.Errorf("runtime directory %q must not hold blanks or quotes", o.RuntimeDir)
 	}
+	if o.External != "" {
+		if _, _, err := address(o.External); err != nil {
+			return nil, err
+		}
+		if len(o.Hold) == 0 {
+			return nil, errors.New("an external sound server needs a command that holds it")
+		}
+	}
 	for _, d := range o.Devices {
 		if err := d.Check(); err != nil {
 			return nil, err
@@ -71,8 +85,26 @@ func NewServer(o Options) (*Server, error) {
 func (s *Server) dir() string    { return filepath.Join(s.o.RuntimeDir, "pulse") }
 func (s *Server) script() string { return filepath.Join(s.dir(), "nullcard.pa") }
 
+// Address is where clients find the server, as in PULSE_SERVER.
+func (s *Server) Address() string {
+	if s.o.External != "" {
+		return s.o.External
+	}
+	return "unix:" + Socket(s.o.RuntimeDir)
+}
+
+// want is what is to stand on the server. On one that is not ours the rest is
+// left alone.
+func (s *Server) want() wanted {
+	own := s.o.External == ""
+	return wanted{devices: s.o.Devices, defaults: own, beside: !own}
+}
+
 // Spec is how the server is run.
 func (s *Server) Spec() supervisor.Spec {
+	if s.o.External != "" {
+		return s.externalSpec()
+	}
 	return supervisor.Spec{
 		Name: ProcessName,
 		Command: []string{
@@ -173,6 +205,11 @@ func (s *Server) ready(ctx context.Context, inst *supervisor.Instance) error {
 	if err != nil {
 		return err
 	}
+	return s.take(ctx, conn, inst)
+}
+
+// take makes the devices on a server that we are connected to, and watches it.
+func (s *Server) take(ctx context.Context, conn *Conn, inst *supervisor.Instance) error {
 	w, err := s.establish(ctx, conn, inst)
 	if err != nil {
 		conn.Close()
@@ -186,12 +223,12 @@ func (s *Server) ready(ctx context.Context, inst *supervisor.Instance) error {
 
 // establish makes the devices, proves them and begins to watch them.
 func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Instance) (*watch, error) {
-	if _, err := reconcile(ctx, conn, wanted{devices: s.o.Devices, defaults: true}); err != nil {
+	if _, err := reconcile(ctx, conn, s.want()); err != nil {
 		return nil, err
 	}
 	s.o.Log.Info("devices stand", "devices", len(s.o.Devices),
 		"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
-	proofs, err := Prove(ctx, conn, s.o.Devices)
+	proofs, err := proveUnused(ctx, conn, s.o.Devices, s.o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +236,7 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 		s.o.Log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain),
 			"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
 	}
-	return startWatch(ctx, conn, s.o.Devices, proofs, s.o.Log)
+	return startWatch(ctx, conn, s.want(), proofs, s.o.Log)
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }

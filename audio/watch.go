@@ -14,9 +14,9 @@ import (
 // watch keeps the devices of one run of a server as they are wanted, from its
 // start to its end, woken by the server's events.
 type watch struct {
-	conn    *Conn
-	devices []Device
-	log     *slog.Logger
+	conn *Conn
+	want wanted
+	log  *slog.Logger
 
 	meters *meters
 
@@ -34,9 +34,9 @@ type watch struct {
 const stalled = 3 * idleWindow
 
 // startWatch takes over conn, on which the devices stand and are proven.
-func startWatch(ctx context.Context, conn *Conn, devices []Device, proofs []Proof, log *slog.Logger) (*watch, error) {
+func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, log *slog.Logger) (*watch, error) {
 	w := &watch{
-		conn: conn, devices: devices, proofs: proofs, log: log, meters: newMeters(conn, devices, false),
+		conn: conn, want: want, proofs: proofs, log: log, meters: newMeters(conn, want.devices, false),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer
@@ -60,10 +60,15 @@ func (w *watch) poke() {
 	}
 }
 
-// close ends the connection and waits for all that runs on it.
-func (w *watch) close() {
+// quit ends the repairs.
+func (w *watch) quit() {
 	w.cancel()
 	<-w.done
+}
+
+// close ends the connection and waits for all that runs on it.
+func (w *watch) close() {
+	w.quit()
 	w.conn.Close()
 	w.meters.wg.Wait()
 }
@@ -85,14 +90,14 @@ func (w *watch) run(ctx context.Context) {
 // repair makes the devices as wanted again, and proves those that were made
 // anew and that nobody uses yet.
 func (w *watch) repair(ctx context.Context) {
-	steps, err := reconcile(ctx, w.conn, wanted{devices: w.devices, defaults: true})
+	steps, err := reconcile(ctx, w.conn, w.want)
 	if len(steps) > 0 {
 		w.log.Warn("devices repaired: something else on the sound server had changed them", "steps", describe(steps))
 	}
 	if err == nil {
 		err = w.meters.follow(ctx)
 	}
-	if made := remade(w.devices, steps); err == nil && len(made) > 0 {
+	if made := remade(w.want.devices, steps); err == nil && len(made) > 0 {
 		err = w.prove(ctx, made)
 	}
 	// A server that is lost is the supervisor's to tell.
@@ -116,19 +121,7 @@ func remade(devices []Device, steps []step) []Device {
 }
 
 func (w *watch) prove(ctx context.Context, devices []Device) error {
-	users, err := streams(ctx, w.conn)
-	if err != nil {
-		return err
-	}
-	var free []Device
-	for _, d := range devices {
-		if slices.ContainsFunc(users, func(u stream) bool { return u.end == d.Mic() || u.end == d.MicFeed() }) {
-			w.log.Info("proof postponed: the mic is in use", "device", d.Name)
-			continue
-		}
-		free = append(free, d)
-	}
-	proofs, err := Prove(ctx, w.conn, free)
+	proofs, err := proveUnused(ctx, w.conn, devices, w.log)
 	if err != nil {
 		return err
 	}
@@ -136,13 +129,26 @@ func (w *watch) prove(ctx context.Context, devices []Device) error {
 	defer w.mu.Unlock()
 	for _, p := range proofs {
 		w.log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain))
-		for i := range w.proofs {
-			if w.proofs[i].Device == p.Device {
-				w.proofs[i] = p
-			}
-		}
+		w.proofs = append(slices.DeleteFunc(w.proofs, func(old Proof) bool { return old.Device == p.Device }), p)
 	}
 	return nil
+}
+
+// proveUnused proves the devices whose mic nobody uses: a caller would hear it.
+func proveUnused(ctx context.Context, c *Conn, devices []Device, log *slog.Logger) ([]Proof, error) {
+	users, err := streams(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var free []Device
+	for _, d := range devices {
+		if slices.ContainsFunc(users, func(u stream) bool { return u.end == d.Mic() || u.end == d.MicFeed() }) {
+			log.Info("proof postponed: the mic is in use", "device", d.Name)
+			continue
+		}
+		free = append(free, d)
+	}
+	return Prove(ctx, c, free)
 }
 
 // health tells if the server answers, and if the devices stand and their clocks

@@ -19,8 +19,9 @@ const DefaultRuntimeDir = "/run/nullcard"
 
 // Backends of the sound.
 const (
-	BackendPulse = "pulse" // a PulseAudio of our own
-	BackendNull  = "null"  // no sound server; callers get --null-audio
+	BackendPulse    = "pulse"    // a PulseAudio of our own
+	BackendExternal = "external" // a PulseAudio or PipeWire that others run
+	BackendNull     = "null"     // no sound server; callers get --null-audio
 )
 
 // What follows when the sound server cannot be made to work.
@@ -53,7 +54,10 @@ type Config struct {
 
 // Audio says where the sound server comes from.
 type Audio struct {
-	Backend string `yaml:"backend"` // pulse or null
+	Backend string `yaml:"backend"` // pulse, external or null
+	// Server is the external one, as in PULSE_SERVER; empty means the one that
+	// this user's programs find by themselves.
+	Server string `yaml:"server"`
 	// OnFailure is what follows when the sound server cannot be made to work:
 	// restart it until it fails in a storm, go on with null devices, or exit.
 	OnFailure string `yaml:"on_failure"`

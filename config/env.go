@@ -25,6 +25,10 @@ var variables = map[string]struct {
 		c.Audio.Backend = v
 		return nil
 	}},
+	"NULLCARD_AUDIO_SERVER": {set: func(c *Config, _ *Caller, v string) error {
+		c.Audio.Server = v
+		return nil
+	}},
 	"NULLCARD_AUDIO_ON_FAILURE": {set: func(c *Config, _ *Caller, v string) error {
 		c.Audio.OnFailure = v
 		return nil

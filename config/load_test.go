@@ -129,6 +129,7 @@ func TestProblems(t *testing.T) {
 			[]string{`line 1: "fast" is not a number`, "line 2: a mapping is not a list", `line 3: "soon" is not a duration`}},
 		"broken YAML":       {"audio: [", nil, []string{"line 1"}},
 		"two documents":     {"{}\n---\n{}\n", nil, []string{"more than one YAML document"}},
+		"server of our own": {"audio: {server: /run/x}", nil, []string{"audio.server: goes with backend external only"}},
 		"backend and rate":  {"audio: {backend: jack, rate: 7}", nil, []string{`"jack" is not one of`, "7 Hz is not between"}},
 		"names":             {"devices: [{name: a}, {name: a}, {name: 'A b'}]", nil, []string{`"a" is the name of devices[0] already`, `"A b" is not a name`}},
 		"reserved name":     {"apps: [{name: pulseaudio, command: [x]}]", nil, []string{"is the name of the sound server"}},

@@ -25,8 +25,11 @@ var (
 // Validate reports everything that is wrong, as a *multierror.Error.
 func (c *Config) Validate() error {
 	var p problems
-	if !slices.Contains([]string{BackendPulse, BackendNull}, c.Audio.Backend) {
-		p.add("audio.backend: %q is not one of pulse, null", c.Audio.Backend)
+	if !slices.Contains([]string{BackendPulse, BackendExternal, BackendNull}, c.Audio.Backend) {
+		p.add("audio.backend: %q is not one of pulse, external, null", c.Audio.Backend)
+	}
+	if c.Audio.Server != "" && c.Audio.Backend != BackendExternal {
+		p.add("audio.server: goes with backend external only")
 	}
 	if !slices.Contains([]string{OnFailureRestart, OnFailureNull, OnFailureExit}, c.Audio.OnFailure) {
 		p.add("audio.on_failure: %q is not one of restart, null, exit", c.Audio.OnFailure)

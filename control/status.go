@@ -19,7 +19,7 @@ import (
 type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	Backend string    `json:"backend"` // of the sound: pulse or null
+	Backend string    `json:"backend"` // of the sound: pulse, external or null
 	// Degraded says what is missing while nullcard goes on without it.
 	Degraded string   `json:"degraded,omitempty"`
 	Devices  []string `json:"devices"`

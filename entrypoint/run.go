@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, std stdio) error {
 		log.Warn("stop_budget is too short for the worst case, so that processes may be killed early",
 			"budget", time.Duration(c.StopBudget), "worst", stop.Worst)
 	}
-	if c.Audio.Backend == config.BackendPulse {
+	if c.Audio.Backend != config.BackendNull {
 		if err := audio.WriteClientFiles(c.RuntimeDir); err != nil {
 			return exitError{exitCantCreate, err}
 		}
@@ -120,13 +120,22 @@ func (p parts) stop(c *config.Config) supervisor.StopPlan {
 // plan turns the configuration into parts. Nothing runs yet.
 func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) {
 	var needs []string
-	if c.Audio.Backend == config.BackendPulse {
-		server, err := audio.NewServer(audio.Options{
+	if c.Audio.Backend != config.BackendNull {
+		o := audio.Options{
 			RuntimeDir: c.RuntimeDir,
 			Devices:    audio.Devices(c),
 			Start:      processStart,
 			Log:        log,
-		})
+		}
+		if c.Audio.Backend == config.BackendExternal {
+			self, err := os.Executable()
+			if err != nil {
+				return p, exitError{exitSoftware, fmt.Errorf("cannot find this program's own file: %w", err)}
+			}
+			o.External = externalServer(c)
+			o.Hold = []string{self, holdCommand.name, "--quiet", "--server", o.External}
+		}
+		server, err := audio.NewServer(o)
 		if err != nil {
 			return p, exitError{exitConfig, err}
 		}
@@ -189,10 +198,20 @@ func environment(c *config.Config, device string) []string {
 }
 
 func deviceEnvironment(c *config.Config, device string) []string {
-	if c.Audio.Backend != config.BackendPulse {
-		return nil
+	switch c.Audio.Backend {
+	case config.BackendPulse:
+		return audio.ClientEnv(c.RuntimeDir, device)
+	case config.BackendExternal:
+		return audio.ExternalEnv(externalServer(c), c.RuntimeDir, device)
 	}
-	return audio.ClientEnv(c.RuntimeDir, device)
+	return nil
+}
+
+func externalServer(c *config.Config) string {
+	if c.Audio.Server != "" {
+		return c.Audio.Server
+	}
+	return audio.UserServer()
 }
 
 func restart(r config.Restart) supervisor.Restart {

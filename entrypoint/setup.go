@@ -100,12 +100,15 @@ func (u *userServerFlag) register(f *flag.FlagSet) {
 	f.StringVar(&u.server, "server", "", "the sound `server`, as in PULSE_SERVER (default: that of this user)")
 }
 
-func (u *userServerFlag) dial(ctx context.Context) (*audio.Conn, error) {
-	server := u.server
-	if server == "" {
-		server = audio.UserServer()
+func (u *userServerFlag) address() string {
+	if u.server == "" {
+		return audio.UserServer()
 	}
-	c, err := audio.Dial(ctx, server)
+	return u.server
+}
+
+func (u *userServerFlag) dial(ctx context.Context) (*audio.Conn, error) {
+	c, err := audio.Dial(ctx, u.address())
 	if err != nil {
 		return nil, exitError{exitUnavailable, errors.Join(err, errors.New("start PulseAudio or PipeWire as this user, or name the server with --server"))}
 	}

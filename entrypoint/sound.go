@@ -25,13 +25,17 @@ const defaultDevice = "virtual"
 type serverFlag struct{ server string }
 
 func (s *serverFlag) register(f *flag.FlagSet) {
-	f.StringVar(&s.server, "server", "", "the sound server: nullcard's runtime directory, or a `server` as in PULSE_SERVER (default $NULLCARD_RUNTIME_DIR or "+config.DefaultRuntimeDir+")")
+	f.StringVar(&s.server, "server", "", "the sound server: nullcard's runtime directory, or a `server` as in PULSE_SERVER (default $NULLCARD_RUNTIME_DIR or "+config.DefaultRuntimeDir+", then $PULSE_SERVER)")
 }
 
 // address is the flag as audio.Dial takes it.
 func (s *serverFlag) address() string {
 	if s.server == "" {
-		return audio.Socket(runtimeDir())
+		own := audio.Socket(runtimeDir())
+		if _, err := os.Stat(own); err != nil && os.Getenv("PULSE_SERVER") != "" {
+			return audio.UserServer() // as with the external backend
+		}
+		return own
 	}
 	if info, err := os.Stat(s.server); err == nil && info.IsDir() {
 		return audio.Socket(s.server)
