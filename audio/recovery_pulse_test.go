@@ -4,10 +4,12 @@ package audio
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,9 @@ import (
 
 	"github.com/nullcard/nullcard/supervisor"
 )
+
+// rounds of TestRecovery; a hundred take half a minute and leave no more behind.
+const rounds = 10
 
 // TestRecovery has the supervisor replace a server that dies and one that
 // hangs, a few times over, and looks for what is left behind.
@@ -30,6 +35,7 @@ func TestRecovery(t *testing.T) {
 	}
 	spec := server.Spec()
 	spec.Restart.Storm.Failures = -1 // this test is one
+	spec.Restart.Backoff.Max = 20 * time.Millisecond
 	sup, err := supervisor.New(supervisor.Options{
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 		Output: func(l supervisor.Line) { t.Logf("%s", l.Text) },
@@ -61,7 +67,8 @@ func TestRecovery(t *testing.T) {
 		return nil
 	}
 	eventually(t, "ready at first", proven)
-	for round := range 10 {
+	files, goroutines := descriptors(t), runtime.NumGoroutine()
+	for round := range rounds {
 		sig := syscall.SIGKILL
 		if round%5 == 4 {
 			sig = syscall.SIGSTOP
@@ -77,6 +84,23 @@ func TestRecovery(t *testing.T) {
 	if n := openFiles(t, dir); n > 1 {
 		t.Errorf("%d connections to the sound server, want one", n)
 	}
+	// One check may be under way.
+	eventually(t, "nothing left behind", func() error {
+		if f, g := descriptors(t), runtime.NumGoroutine(); f > files+1 || g > goroutines+3 {
+			return &unwanted{fmt.Sprintf("%d files and %d goroutines, now %d and %d", files, goroutines, f, g)}
+		}
+		return nil
+	})
+}
+
+// descriptors counts the files that this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // openFiles counts this process' connections to the socket in dir, by the

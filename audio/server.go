@@ -279,6 +279,12 @@ func (s *Server) health(ctx context.Context, _ *supervisor.Instance) error {
 	if w == nil {
 		return errors.New("the sound server is not ready")
 	}
+	if s.o.External == "" {
+		// We would not notice: our connection stands, but nobody else's will.
+		if _, err := os.Stat(Socket(s.o.RuntimeDir)); err != nil {
+			return fmt.Errorf("the sound server's socket was removed: %w", err)
+		}
+	}
 	return w.health(ctx)
 }
 

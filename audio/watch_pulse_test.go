@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -223,6 +224,16 @@ func TestHungServerIsUnhealthy(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "healthy again", check)
+}
+
+func TestRemovedSocketIsUnhealthy(t *testing.T) {
+	s, inst := startServer(t)
+	if err := os.Remove(Socket(s.o.RuntimeDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Spec().Health.Check(t.Context(), inst); err == nil || !strings.Contains(err.Error(), "socket was removed") {
+		t.Errorf("a server without its socket: %v", err)
+	}
 }
 
 func TestDeadServerIsUnhealthy(t *testing.T) {
