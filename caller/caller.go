@@ -17,6 +17,7 @@ package caller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -32,6 +33,9 @@ import (
 // registrar that answers it takes 1 to 2 s, with one that does not 4 s, which
 // is pjsua's own limit.
 const StopGrace = 4500 * time.Millisecond
+
+// quitPatience is how long of that its own way to quit may take.
+const quitPatience = 3500 * time.Millisecond
 
 // Exit codes of a pjsua that never got to its prompt; its own is 0 even then.
 // They are those of sysexits.h.
@@ -243,13 +247,31 @@ func (c *Caller) healthy(ctx context.Context, _ *supervisor.Instance) error {
 }
 
 // quit makes pjsua hang up, unregister and end; on SIGTERM it would just die.
+// For a registrar that does not answer pjsua waits for 4 s. The error that quit
+// returns then lets the supervisor send SIGTERM, with all said that could be.
 func (c *Caller) quit(ctx context.Context, inst *supervisor.Instance) error {
 	r := c.current()
 	r.quits()
 	if err := r.console.attach(ctx, inst.Stdin); err != nil {
 		return err
 	}
-	return r.console.send(ctx, "q")
+	if err := r.console.send(ctx, "q"); err != nil {
+		return err
+	}
+	patience, cancel := context.WithTimeout(ctx, quitPatience)
+	defer cancel()
+	if last, _, _ := r.registration(); c.cfg.SIP.Registrar != "" && last.Kind != Registered {
+		r.awaitNoCalls(patience)
+		if ctx.Err() != nil {
+			return nil
+		}
+		return errors.New("not registered, so there is nothing to wait for")
+	}
+	<-patience.Done()
+	if ctx.Err() != nil {
+		return nil // it has ended
+	}
+	return fmt.Errorf("it has not quit within %v", quitPatience)
 }
 
 func (c *Caller) exitCode(_ *supervisor.Instance, code int) int {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -237,10 +238,24 @@ func (p *phone) wait(kind Kind) Event {
 // quits asks pjsua to end as the supervisor does, and returns its exit code.
 func (p *phone) quits() int {
 	p.t.Helper()
-	if err := p.spec.Stop.Ask(p.t.Context(), p.inst); err != nil {
-		p.t.Fatal(err)
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	asked := make(chan error, 1)
+	go func() { asked <- p.spec.Stop.Ask(ctx, p.inst) }()
+	select {
+	case <-p.ended:
+	case err := <-asked:
+		p.t.Logf("%s: %v", p.Name(), err)
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			p.t.Error(err)
+		}
+		return p.end(time.Second)
 	}
-	return p.end(p.spec.Stop.Grace)
+	cancel()
+	if err := <-asked; err != nil {
+		p.t.Errorf("%s has quit, and yet: %v", p.Name(), err)
+	}
+	return p.end(0)
 }
 
 // end waits for the end and returns the exit code, as the supervisor gets it.
@@ -248,12 +263,16 @@ func (p *phone) end(limit time.Duration) int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(limit):
+	case <-time.After(max(limit, time.Millisecond)):
 		p.t.Fatalf("%s did not end within %v", p.Name(), limit)
 	}
 	var exit *exec.ExitError
 	if p.err != nil && !errors.As(p.err, &exit) {
 		p.t.Fatal(p.err)
 	}
-	return p.spec.ExitCode(p.inst, p.cmd.ProcessState.ExitCode())
+	code := p.cmd.ProcessState.ExitCode()
+	if w, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		code = 128 + int(w.Signal())
+	}
+	return p.spec.ExitCode(p.inst, code)
 }

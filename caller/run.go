@@ -2,7 +2,10 @@ package caller
 
 import (
 	"bytes"
+	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 
 	"github.com/nullcard/nullcard/supervisor"
@@ -198,6 +201,26 @@ func (r *run) quits() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.quitting = true
+}
+
+// awaitNoCalls returns when all calls have ended.
+func (r *run) awaitNoCalls(ctx context.Context) {
+	r.mu.Lock()
+	tracks := slices.Collect(maps.Values(r.calls))
+	r.mu.Unlock()
+	for _, t := range tracks {
+		for {
+			call, changed := t.state()
+			if call.State == Disconnected {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 func (r *run) audioFault() string {
