@@ -50,8 +50,12 @@ func SplitStop(specs []Spec, budget time.Duration) StopPlan {
 		}
 		grace := s.Stop.Grace
 		setDefault(&grace, DefaultGrace)
-		plan.Kill[s.Name] = begin + grace
-		return begin + grace
+		if s.Oneshot { // while it runs, nothing that needs it does
+			plan.Kill[s.Name] = max(begin, grace)
+		} else {
+			plan.Kill[s.Name] = begin + grace
+		}
+		return plan.Kill[s.Name]
 	}
 	for _, s := range specs {
 		plan.Worst = max(plan.Worst, end(s))

@@ -156,7 +156,7 @@ func perform(t *testing.T, kind string, p play, asPID1 bool) *theatre {
 	must(t, err)
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("cannot make a pid namespace: %v: this test needs CAP_SYS_ADMIN (docker run --privileged) or unprivileged user namespaces", err)
+		t.Fatalf("cannot make a pid namespace: %v: this test needs root with CAP_SYS_ADMIN (in a container: docker run --cap-add SYS_ADMIN --cap-add SYS_NICE --security-opt seccomp=unconfined) or unprivileged user namespaces", err)
 	}
 	w.Close()
 	read := make(chan struct{})

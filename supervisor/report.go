@@ -100,7 +100,7 @@ func (p *process) logEvent(ev Event, took time.Duration) {
 	if ev.Cause != "" {
 		add(slog.String("cause", ev.Cause))
 	}
-	if ev.Exit != nil && ev.From == Stopping {
+	if ev.Exit != nil && ev.From == Stopping && ev.Exit.String() != ev.Cause {
 		add(slog.String("exit", ev.Exit.String()))
 	}
 	p.sup.log.LogAttrs(p.sup.ctx, level, msg, attrs...)
