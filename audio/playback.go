@@ -16,6 +16,7 @@ type Playback struct {
 	c      *Conn
 	index  uint32
 	format pcm.Format
+	buffer time.Duration
 
 	mu         sync.Mutex
 	room       int64 // bytes that the server wants
@@ -34,7 +35,7 @@ func (c *Conn) Play(ctx context.Context, o StreamOptions) (*Playback, error) {
 		return nil, fmt.Errorf("cannot play: %w", err)
 	}
 	p := &Playback{
-		c: c, format: o.Format,
+		c: c, format: o.Format, buffer: o.Buffer,
 		wake: make(chan struct{}, 1), started: make(chan struct{}), ended: make(chan struct{}),
 	}
 	// With EarlyRequests the sink's latency follows the minimum request and is
@@ -194,6 +195,11 @@ func (p *Playback) send(ctx context.Context, frame []byte) error {
 // Drain plays what is queued, however little, and returns when all of it has
 // been played.
 func (p *Playback) Drain(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.buffer+DefaultTimeout)
+		defer cancel()
+	}
 	if err := p.c.Request(ctx, &proto.DrainPlaybackStream{StreamIndex: p.index}, nil); err != nil {
 		return fmt.Errorf("cannot play to the end: %w", err)
 	}
