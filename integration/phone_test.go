@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -91,20 +92,32 @@ func duplex(ctx context.Context, t *testing.T, a, b *stack.Container) {
 	}
 }
 
-// onlyTone judges the second half of what was heard: by then the path stands.
+// onlyTone judges the second half of what was heard, when the path stands, in
+// windows of 100 ms: where a jitter buffer leaves out or repeats a frame, the
+// tone goes on at another phase, which spoils the spectrum of one window only.
 func onlyTone(t *testing.T, way string, clip signal.Clip, wanted, unwanted float64) {
 	t.Helper()
-	clip = clip.Slice(clip.Duration()/2, clip.Duration())
-	level, is, other := clip.Level(), clip.ToneLevel(wanted), clip.ToneLevel(unwanted)
-	t.Logf("%s: level %.1f dBFS, of which %.0f Hz %.1f dB and %.0f Hz %.1f dB", way, level, wanted, is, unwanted, other)
+	const window = 100 * time.Millisecond
+	var is, other []float64
+	for at := clip.Duration() / 2; at+window <= clip.Duration(); at += window {
+		part := clip.Slice(at, at+window)
+		is, other = append(is, part.ToneLevel(wanted)), append(other, part.ToneLevel(unwanted))
+	}
+	level, isHeard, otherHeard := clip.Slice(clip.Duration()/2, clip.Duration()).Level(), median(is), median(other)
+	t.Logf("%s: level %.1f dBFS, of which %.0f Hz %.1f dB and %.0f Hz %.1f dB", way, level, wanted, isHeard, unwanted, otherHeard)
 	// Sent with a peak of −12 dBFS, which is −15 dBFS RMS.
 	if level < -25 || level > -10 {
 		t.Errorf("%s: level %.1f dBFS, want about -15", way, level)
 	}
-	if is < -3 {
-		t.Errorf("%s: %.0f Hz is at %.1f dB of what was heard, want at least -3", way, wanted, is)
+	if isHeard < -1 {
+		t.Errorf("%s: %.0f Hz is at %.1f dB of what was heard, want at least -1", way, wanted, isHeard)
 	}
-	if other > -30 {
-		t.Errorf("%s: %.0f Hz is at %.1f dB of what was heard, want at most -30", way, unwanted, other)
+	if otherHeard > -30 {
+		t.Errorf("%s: %.0f Hz is at %.1f dB of what was heard, want at most -30", way, unwanted, otherHeard)
 	}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }

@@ -78,3 +78,38 @@ func TestSoundFailureEnds(t *testing.T) {
 		})
 	}
 }
+
+// A sound server that others run: nullcard waits for it, makes its devices
+// there, and waits again when it goes away.
+func TestExternalServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	const (
+		dir    = "/run/nullcard/theirs"
+		server = "pulseaudio -n -L 'module-native-protocol-unix socket=" + dir + "/native auth-anonymous=1' -L 'module-null-sink sink_name=theirs'" +
+			" --daemonize=yes --use-pid-file=no --exit-idle-time=-1 --realtime=no --high-priority=no"
+	)
+	start := stack.Shell("export PULSE_RUNTIME_PATH=" + dir + " PULSE_STATE_PATH=" + dir + "; mkdir -p -m 700 " + dir + " && " + server)
+	c := stack.New(t).Run(ctx, *image, stack.Hardened(), stack.Args("sleep", "infinity"),
+		stack.Env("NULLCARD_AUDIO_BACKEND", "external"), stack.Env("PULSE_SERVER", "unix:"+dir+"/native"))
+	c.WaitLog(ctx, regexp.MustCompile("waiting for the sound server"))
+	for range 2 {
+		c.MustExec(ctx, start)
+		c.WaitLog(ctx, proven)
+		c.WaitLog(ctx, appStarted)
+		waitReady(ctx, c)
+		const listening = 2 * time.Second
+		playing, mic := playTone(ctx, c, 440, 3*time.Second), record(ctx, c, "mic", listening)
+		onlyTone(t, "from the feed to the microphone", heard(ctx, t, mic, listening), 440, 880)
+		if r := playing.Wait(ctx); r.Code != 0 {
+			t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
+		}
+		c.Mark(ctx)
+		c.SignalProcess(ctx, "pulseaudio", syscall.SIGKILL)
+		c.WaitLog(ctx, regexp.MustCompile("process stopped, to be started again"))
+		c.MustExec(ctx, stack.Cmd("rm", "-f", dir+"/native"))
+	}
+	if exit := c.Stop(ctx, syscall.SIGTERM); exit.Code != 0 {
+		t.Errorf("exit code %d, want 0", exit.Code)
+	}
+}
