@@ -36,7 +36,7 @@ var (
 type StreamOptions struct {
 	Device string // name of the sink or source
 	Format pcm.Format
-	Name   string // shown as the stream's media.name
+	Name   string // shown as the stream's media.name; empty means "nullcard"
 	// Latency is the block length asked for; 0 means DefaultLatency.
 	Latency time.Duration
 	// Buffer and Prebuffer are those of a playback; 0 means the defaults.
@@ -46,6 +46,9 @@ type StreamOptions struct {
 func (o *StreamOptions) check() error {
 	if o.Device == "" {
 		return errors.New("a stream needs a device")
+	}
+	if o.Name == "" {
+		o.Name = "nullcard"
 	}
 	if o.Latency == 0 {
 		o.Latency = DefaultLatency
@@ -60,11 +63,7 @@ func (o *StreamOptions) check() error {
 }
 
 func (o *StreamOptions) properties() proto.PropList {
-	p := proto.PropList{}
-	if o.Name != "" {
-		p["media.name"] = proto.PropListString(o.Name)
-	}
-	return p
+	return proto.PropList{"media.name": proto.PropListString(o.Name)}
 }
 
 // sampleSpec is f in the numbers of pulse/sample.h.
