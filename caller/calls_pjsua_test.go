@@ -154,6 +154,38 @@ func TestDTMF(t *testing.T) {
 	}
 }
 
+// What pjsua tells only at level 4, among all SIP messages.
+func TestMoreLog(t *testing.T) {
+	t.Parallel()
+	r := newRegistrar(t, "alice", "S3cret")
+	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200}, null).started()
+	alice := newPhone(t, config.Caller{Name: "alice", LogLevel: 5, SIP: config.SIP{
+		ID: "sip:alice@127.0.0.1", Registrar: r.uri(), Username: "alice", PasswordFile: secret(t, "S3cret"),
+	}}, null).started()
+	alice.wait(Registering)
+	alice.wait(Registered)
+	call, err := alice.Dial(t.Context(), bob.uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := alice.wait(Media); e.Reason != "active" {
+		t.Errorf("media is %s, want active", e.Reason)
+	}
+	if _, err := alice.WaitCall(t.Context(), call.ID, confirmed); err != nil {
+		t.Fatal(err)
+	}
+	if err := alice.Hold(t.Context(), call.ID); err != nil {
+		t.Fatal(err)
+	}
+	if e := alice.wait(Media); e.Reason != "local hold" {
+		t.Errorf("media is %s, want local hold", e.Reason)
+	}
+	alice.quits()
+	if out := strings.Join(alice.recording(), "\n"); strings.Contains(out, "S3cret") {
+		t.Error("pjsua wrote the password")
+	}
+}
+
 func TestHoldAndQuality(t *testing.T) {
 	t.Parallel()
 	alice, bob := pair(t)
@@ -268,6 +300,11 @@ func TestTransfer(t *testing.T) {
 		t.Fatal(err)
 	}
 	carol.wait(Confirmed)
+	for e := alice.wait(Transfer); e.Code != 200; e = alice.wait(Transfer) {
+		if e.Code/100 != 1 {
+			t.Fatalf("transfer status %d (%s)", e.Code, e.Reason)
+		}
+	}
 	alice.wait(Disconnected)
 	if err := alice.Transfer(t.Context(), 0, carol.uri); err == nil {
 		t.Error("transferred a call that has ended")

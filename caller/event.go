@@ -8,6 +8,7 @@ type Kind string
 // Kinds of events. The call states are those of PJSIP's INVITE session.
 const (
 	Started            Kind = "started"             // pjsua reads its console
+	Registering        Kind = "registering"         // told from log level 4 on
 	Registered         Kind = "registered"          // Code, Reason, Expires
 	RegistrationFailed Kind = "registration_failed" // Code (0 = nothing was sent), Reason
 	Unregistered       Kind = "unregistered"
@@ -17,8 +18,9 @@ const (
 	Connecting         Kind = "connecting"   // 200 was sent or received
 	Confirmed          Kind = "confirmed"    // the call is up
 	Disconnected       Kind = "disconnected" // Code, Reason; Peer and Duration where pjsua told
-	Media              Kind = "media"        // Reason is active, local hold, remote hold, none or error
+	Media              Kind = "media"        // from log level 4 on; Reason is active, local hold, remote hold, none or error
 	DTMF               Kind = "dtmf"         // Digit
+	Transfer           Kind = "transfer"     // how far a transfer is: Code, Reason
 	AudioFault         Kind = "audio_fault"  // the sound device fails
 	Failed             Kind = "failed"       // any other error that has an explanation
 )

@@ -28,6 +28,7 @@ var patterns = []pattern{
 			e.Kind, e.Peer, e.Code, e.Reason = Registered, m[1], number(m[2]), m[3]
 			e.Expires = time.Duration(number(m[4])) * time.Second
 		}},
+	{"pjsua_acc.c", regexp.MustCompile(`^Acc \d+: Registration sent$`), func(e *Event, _ []string) { e.Kind = Registering }},
 	{"pjsua_acc.c", regexp.MustCompile(`^(.*): unregistration success`),
 		func(e *Event, m []string) { e.Kind, e.Peer = Unregistered, m[1] }},
 	{"pjsua_acc.c", regexp.MustCompile(`^SIP registration failed, status=(\d+) \((.*)\)$`),
@@ -50,6 +51,10 @@ var patterns = []pattern{
 		}},
 	{"pjsua_app.c", regexp.MustCompile(`^Incoming DTMF on call (\d+): (.)(?::duration\(\d+\))?, using (.*) method$`),
 		func(e *Event, m []string) { e.Kind, e.Call, e.Digit, e.Reason = DTMF, number(m[1]), m[2], m[3] }},
+	{"pjsua_app.c", regexp.MustCompile(`^Call (\d+): transfer status=(\d+) \((.*)\)(?: |$)`),
+		func(e *Event, m []string) {
+			e.Kind, e.Call, e.Code, e.Reason = Transfer, number(m[1]), number(m[2]), m[3]
+		}},
 	{"pjsua_app.c", regexp.MustCompile(`^Call (\d+) media \d+ \[type=audio\], status is (.*)$`),
 		func(e *Event, m []string) { e.Kind, e.Call, e.Reason = Media, number(m[1]), strings.ToLower(m[2]) }},
 }

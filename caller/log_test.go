@@ -39,6 +39,9 @@ func TestParse(t *testing.T) {
 			Kind: DTMF, Call: 0, Digit: "#", Reason: "RFC2833"},
 		"01:27:44.122            pjsua_app.c  .Incoming DTMF on call 1: 5:duration(160), using SIP INFO method": {
 			Kind: DTMF, Call: 1, Digit: "5", Reason: "SIP INFO"},
+		"01:27:44.122            pjsua_acc.c  ....Acc 1: Registration sent":                       {Kind: Registering, Call: NoCall},
+		"01:27:44.122            pjsua_app.c  ....Call 2: transfer status=200 (OK) [final]":       {Kind: Transfer, Call: 2, Code: 200, Reason: "OK"},
+		"01:27:44.122            pjsua_app.c  ....Call 2: transfer status=100 (Trying) ":          {Kind: Transfer, Call: 2, Code: 100, Reason: "Trying"},
 		"01:27:44.122            pjsua_app.c  .....Call 0 media 0 [type=audio], status is Active": {Kind: Media, Call: 0, Reason: "active"},
 		"01:30:58.163            pjsua_aud.c  ..Error retrieving default audio device parameters: Unable to find default audio device (PJMEDIA_EAUD_NODEFDEV) [status=420006]": {
 			Kind: AudioFault, Call: NoCall, Code: 420006,
@@ -163,6 +166,8 @@ func TestObserveWhileACommandRuns(t *testing.T) {
 		{"  [DISCONNECTED] To: sip:127.0.0.1", "  [DISCONNECTED] To: sip:127.0.0.1"},
 		{">>> ", ""},
 		{">>> echo " + mark + "X", ""},
+		{">>> ", ""},
+		{"", ""},
 		{"what nobody knows", "what nobody knows"},
 	}
 	for _, tt := range tests {

@@ -77,6 +77,8 @@ func (r *run) observe(line supervisor.Line) (e Event, understood bool, show []by
 	case isLog:
 		line.Text = prompts.ReplaceAll(line.Text, nil)
 		visible = !harmless.MatchString(message) && (message != "" || !asked)
+	case prompts.Match(text) && len(prompts.ReplaceAll(text, nil)) == 0:
+		visible = false
 	case asked && !r.incoming:
 		// What the command made pjsua write; only the statistics of a call that
 		// has just ended go on to the log.
