@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -48,8 +49,8 @@ func (p *process) ended() stateFunc {
 func (p *process) next(failed bool, cause string, exit *Exit, healthy time.Duration) stateFunc {
 	v := p.spec.Restart.decide(&p.hist, time.Now(), failed, healthy, p.sup.random())
 	code := exit.Code
-	if failed && p.spec.Restart.success(code) {
-		code = 1 // it was asked to end because it was unfit: no success
+	if p.ending.why == unfit && (p.spec.Restart.success(code) || code == 128+int(p.spec.Stop.Signal) || exit.Signal == syscall.SIGKILL) {
+		code = 1 // it only did as it was told
 	}
 	switch {
 	case p.ending.final:

@@ -108,8 +108,9 @@ func (g *processGroup) awaitEmpty(ctx context.Context) error {
 	}
 }
 
-// onlyZombies tells whether no member of a group is alive: a zombie whose
-// parent never waits for it keeps the group's number in use for ever.
+// onlyZombies tells whether no member of a group is alive, nor to be reaped by
+// us: a zombie whose parent never waits for it keeps the group's number in use
+// for ever.
 func onlyZombies(pgid int) bool {
 	dirs, err := os.ReadDir("/proc")
 	if err != nil {
@@ -126,7 +127,11 @@ func onlyZombies(pgid int) bool {
 		// pid (name) state ppid pgrp …; the name may hold anything.
 		at := strings.LastIndexByte(string(stat), ')')
 		f := strings.Fields(string(stat[at+1:]))
-		if len(f) > 2 && f[2] == strconv.Itoa(pgid) && f[0] != "Z" && f[0] != "X" {
+		if len(f) < 3 || f[2] != strconv.Itoa(pgid) {
+			continue
+		}
+		dead := f[0] == "Z" || f[0] == "X"
+		if !dead || f[1] == strconv.Itoa(os.Getpid()) {
 			return false
 		}
 	}

@@ -82,6 +82,10 @@ func (l *launch) openInput() error {
 }
 
 func (l *launch) openStreams(out *output) error {
+	if l.spec.InheritOutput {
+		l.fds = append(l.fds, 1, 2)
+		return nil
+	}
 	for _, name := range []string{"stdout", "stderr"} {
 		r, w, err := pipe()
 		if err != nil {

@@ -18,8 +18,8 @@ const (
 	// wait alone). When they do, the process' writes are held up by at most
 	// sinkPatience; then lines are dropped, and counted, until half of the
 	// queue is free.
-	queueBytes   = 4 << 20
-	sinkPatience = 50 * time.Millisecond
+	queueBytes   = 8 << 20
+	sinkPatience = 250 * time.Millisecond
 	lineOverhead = 96 // of a queued Line beside its text, in bytes
 )
 

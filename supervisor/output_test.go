@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -78,10 +79,9 @@ func clipAll(all []string) (short []string) {
 	return short
 }
 
-// A flood is slowed down to the sink's pace as long as that is a decent one,
-// and whole when the process is gone at once.
+// A flood is whole although the process is gone at once.
 func TestFloodLosesNothing(t *testing.T) {
-	const n = 200_000
+	const n = 60_000 // fits the queue
 	var s sink
 	r := begin(t, Options{Output: s.line}, Spec{Name: "it", Critical: true, Command: self(fmt.Sprintf("flood %d", n)), Restart: Restart{Policy: Never}})
 	r.expect(0)
@@ -97,6 +97,41 @@ func TestFloodLosesNothing(t *testing.T) {
 	must(t, err)
 	if len(tail) != TailLines || string(tail[0].Text) != fmt.Sprintf("line %d", n-TailLines) {
 		t.Errorf("tail of %d lines begins with %q", len(tail), tail[0].Text)
+	}
+}
+
+// A flood is slowed down to the sink's pace as long as that is a decent one,
+// and cut when it is not.
+func TestFloodAndPace(t *testing.T) {
+	for name, c := range map[string]struct {
+		pace    time.Duration // of the sink, for each line of 1 MiB
+		dropped bool
+	}{
+		"quick": {10 * time.Millisecond, false},
+		"just":  {sinkPatience - time.Millisecond, false},
+		"slow":  {sinkPatience + time.Millisecond, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 100
+				var taken, told int
+				o := newOutput("it", func(Line) { time.Sleep(c.pace); taken++ }, func(lines, _ uint64) { told += int(lines) })
+				text := make([]byte, 1<<20)
+				began := time.Now()
+				for range n {
+					o.put(Line{Text: text})
+				}
+				if held := time.Since(began); c.dropped && held > n*sinkPatience {
+					t.Errorf("held up for %v", held)
+				}
+				time.Sleep(time.Minute) // the sink catches up
+				o.close(t.Context())
+				dropped := int(o.droppedLines())
+				if (dropped > 0) != c.dropped || dropped+taken != n || told != dropped {
+					t.Errorf("%d lines taken, %d dropped, of which %d told", taken, dropped, told)
+				}
+			})
+		})
 	}
 }
 

@@ -30,18 +30,21 @@ func Until(check Check) Check {
 	return func(ctx context.Context, in *Instance) error {
 		t := time.NewTimer(0)
 		defer t.Stop()
-		last := errors.New("never checked")
+		var last error
 		for pause := untilFirst; ; pause = min(2*pause, untilMost) {
 			select {
 			case <-t.C:
 			case <-ctx.Done():
+				if last == nil {
+					return context.Cause(ctx)
+				}
 				return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 			}
 			err := check(ctx, in)
 			if err == nil {
 				return nil
 			}
-			if ctx.Err() == nil { // else it only tells that time was up
+			if ctx.Err() == nil || last == nil { // else it only tells that time was up
 				last = err
 			}
 			t.Reset(pause)

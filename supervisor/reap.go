@@ -141,6 +141,7 @@ func (r *reaper) loop(ctx context.Context, dead <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
+			r.sweep()
 			return
 		case <-dead:
 		case <-retry.C:

@@ -25,6 +25,9 @@ type Spec struct {
 	// if InheritStdin is set, else it is /dev/null.
 	Stdin        bool
 	InheritStdin bool
+	// InheritOutput leaves the process the supervisor's own standard output and
+	// error, a terminal for example: Output and Tail see nothing of it.
+	InheritOutput bool
 
 	// Prepare runs before each start, for files that the process needs. An
 	// error counts as a start that failed.
