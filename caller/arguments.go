@@ -78,6 +78,7 @@ func arguments(c config.Caller, o Options) ([]string, error) {
 	if c.RTPPort != 0 {
 		add("rtp-port", c.RTPPort)
 	}
+	args = append(args, codecs(c, extra)...)
 	args = append(args, media(c)...)
 
 	account, err := account(c.SIP)
@@ -141,7 +142,7 @@ func transport(c config.Caller, extra []string, without map[string]bool) []strin
 		return args
 	}
 	// With TCP at hand pjsua sends whatever exceeds 1,300 bytes by it, as RFC
-	// 3261 wants it, and with its codecs every INVITE does; a far end that knows
+	// 3261 wants it, and an INVITE with authentication does; a far end that knows
 	// UDP only is then not reached.
 	if without["no-tcp"] || namesTCP(c, extra) {
 		return nil
@@ -159,16 +160,34 @@ func namesTCP(c config.Caller, extra []string) bool {
 	return slices.Contains(extra, "--no-udp") || slices.Contains(extra, "--use-tls")
 }
 
-// media returns the options about codecs, encryption and traversal.
+// defaultCodecs are wideband first: G.722 takes the devices' 16 kHz as they are
+// and adds the least delay. pjsua's own list begins with Speex, which recognisers
+// of speech like less, and makes an INVITE of 1,365 bytes before authentication;
+// these make it 1,120, so that it fits into one UDP packet with it.
+var defaultCodecs = []string{"G722", "opus", "PCMU", "PCMA"}
+
+// codecs returns the options that allow some codecs, unless args do so.
+func codecs(c config.Caller, extra []string) []string {
+	list := c.Codecs
+	if len(list) == 0 {
+		for _, arg := range extra {
+			if strings.HasPrefix(arg, "--add-codec") || strings.HasPrefix(arg, "--dis-codec") {
+				return nil
+			}
+		}
+		list = defaultCodecs
+	}
+	args := []string{"--dis-codec=*"}
+	// The last that is added comes first.
+	for _, codec := range slices.Backward(list) {
+		args = append(args, "--add-codec="+codec)
+	}
+	return args
+}
+
+// media returns the options about encryption and traversal.
 func media(c config.Caller) []string {
 	var args []string
-	if len(c.Codecs) > 0 {
-		args = append(args, "--dis-codec=*")
-		// The last that is added comes first.
-		for _, codec := range slices.Backward(c.Codecs) {
-			args = append(args, "--add-codec="+codec)
-		}
-	}
 	if use, ok := map[string]int{"optional": 1, "mandatory": 2}[c.SIP.SRTP]; ok {
 		args = append(args, fmt.Sprintf("--use-srtp=%d", use))
 		if c.SIP.Transport != "tls" {

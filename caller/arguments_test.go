@@ -80,6 +80,13 @@ func TestArguments(t *testing.T) {
 			hasNot:  []string{"--no-tcp", "--srtp-secure=0"},
 			ordered: []string{"--dis-codec=*", "--add-codec=PCMU", "--add-codec=opus"},
 		},
+		{name: "codecs by default", ordered: []string{"--dis-codec=*", "--add-codec=PCMA", "--add-codec=PCMU", "--add-codec=opus", "--add-codec=G722"}},
+		{
+			name:   "codecs by args",
+			cfg:    config.Caller{Args: []string{"--add-codec=speex"}},
+			has:    []string{"--add-codec=speex"},
+			hasNot: []string{"--dis-codec=*", "--add-codec=PCMU"},
+		},
 		{
 			name:   "TCP and SRTP without TLS",
 			cfg:    config.Caller{SIP: config.SIP{Registrar: "sip:b", Transport: "tcp", SRTP: "optional"}},

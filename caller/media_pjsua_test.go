@@ -25,16 +25,19 @@ import (
 // offered.
 func TestCodecs(t *testing.T) {
 	t.Parallel()
-	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200}, null).started()
-	for _, codecs := range [][]string{{"PCMU"}, {"PCMA", "PCMU"}, {"G722"}, {"opus", "PCMU"}, {"speex/8000"}} {
-		t.Run(codecs[0], func(t *testing.T) {
+	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200, Codecs: []string{"PCMU", "PCMA", "G722", "opus", "speex"}}, null).started()
+	for _, codecs := range [][]string{nil, {"PCMU"}, {"PCMA", "PCMU"}, {"G722"}, {"opus", "PCMU"}, {"speex/8000"}} {
+		want := defaultCodecs[0]
+		if codecs != nil {
+			want, _, _ = strings.Cut(codecs[0], "/")
+		}
+		t.Run(strings.Join(codecs, ","), func(t *testing.T) {
 			alice := newPhone(t, config.Caller{Name: "alice", Dial: bob.uri, Codecs: codecs}, null).started()
 			alice.wait(Confirmed)
 			bob.wait(Confirmed)
 			q, err := alice.Quality(t.Context(), 0)
-			name, _, _ := strings.Cut(codecs[0], "/")
-			if err != nil || !strings.EqualFold(q.Codec, name) {
-				t.Errorf("codec %s at %d Hz (%v), want %s", q.Codec, q.Rate, err, codecs[0])
+			if err != nil || !strings.EqualFold(q.Codec, want) {
+				t.Errorf("codec %s at %d Hz (%v), want %s", q.Codec, q.Rate, err, want)
 			}
 			alice.quits()
 			bob.wait(Disconnected)
