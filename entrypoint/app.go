@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"time"
@@ -18,7 +19,9 @@ func configure(spec *supervisor.Spec, p config.Process, inherited, own []string)
 		return fmt.Errorf("%s: %w", spec.Name, err)
 	}
 	spec.Env = append(env, own...)
-	spec.InheritStdin = spec.InheritStdin || p.InheritStdin
+	spec.InheritStdin = p.InheritStdin
+	// Who has a terminal is talked to as on a terminal: prompts have no line end.
+	spec.InheritOutput = p.InheritStdin && isTerminal(os.Stdin) && isTerminal(os.Stdout)
 	spec.Oneshot = p.Oneshot
 	spec.Restart.SuccessExitCodes = p.SuccessExitCodes
 	if spec.Limits, err = limits(p); err != nil {

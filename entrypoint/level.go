@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/nullcard/nullcard/audio"
+	"golang.org/x/sys/unix"
 )
 
 var levelCommand = command{
@@ -123,6 +124,6 @@ func isTerminal(w any) bool {
 	if !ok {
 		return false
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }

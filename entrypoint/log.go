@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -30,8 +31,11 @@ func newOutput(std stdio, format string) *output {
 // logger returns the logger for nullcard itself.
 func (o *output) logger() *slog.Logger {
 	opts := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && a.Key == slog.TimeKey {
+		switch {
+		case len(groups) == 0 && a.Key == slog.TimeKey:
 			a.Value = slog.StringValue(a.Value.Time().UTC().Format(logTime))
+		case a.Value.Kind() == slog.KindDuration: // JSON would have nanoseconds
+			a.Value = slog.StringValue(a.Value.Duration().String())
 		}
 		return a
 	}}
@@ -92,9 +96,11 @@ func appendJSONLine(b []byte, l supervisor.Line) []byte {
 	} else {
 		line.Bytes = l.Text
 	}
-	j, err := json.Marshal(line)
-	if err != nil { // a struct of strings always marshals
+	var j bytes.Buffer
+	e := json.NewEncoder(&j)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(line); err != nil { // a struct of strings always has a form
 		panic(err)
 	}
-	return append(b, j...)
+	return append(b, bytes.TrimSuffix(j.Bytes(), []byte("\n"))...)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nullcard/nullcard/integration/stack"
+	"github.com/ory/dockertest/v3/docker"
 )
 
 func TestImageNeedsNothing(t *testing.T) {
@@ -100,6 +101,17 @@ func TestImagePassesExitCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}
 		})
+	}
+}
+
+// `docker run -it IMAGE bash` is a shell as usual.
+func TestImageHandsOverTheTerminal(t *testing.T) {
+	ctx := t.Context()
+	c := stack.New(t).Run(ctx, *image, stack.Hardened(), stack.StdinOpen(),
+		stack.Config(func(c *docker.Config) { c.Tty = true }),
+		stack.Args("sh", "-c", "test -t 0 && test -t 1 && test -t 2 && exit 3"))
+	if code := c.Wait(ctx); code != 3 {
+		t.Errorf("exit code %d, want 3: not on a terminal", code)
 	}
 }
 

@@ -160,7 +160,8 @@ type Instance struct {
 	firstLine uint64 // what out had counted before this run
 }
 
-// Line is one line of output, without its line end.
+// Line is one line of output, without its line end. Text must not be changed:
+// it is kept for Supervisor.Tail as well.
 type Line struct {
 	Time    time.Time
 	Process string
