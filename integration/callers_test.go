@@ -1,0 +1,136 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nullcard/nullcard/integration/signal"
+	"github.com/nullcard/nullcard/integration/stack"
+)
+
+// lines configures n callers, each with a device of its own: line1 and so on.
+// What is in each caller beside that, entry tells; ports are left to nullcard,
+// which gives line1 port 5060, line2 5080 and so on.
+func lines(n int, entry func(i int) string) string {
+	var devices, callers strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&devices, "  - {name: line%d}\n", i)
+		// G.722 leaves less of its own between the tones than G.711 does.
+		fmt.Fprintf(&callers, "  - {name: line%d, device: line%d, codecs: [G722], %s}\n", i, i, entry(i))
+	}
+	return "devices:\n" + devices.String() + "callers:\n" + callers.String()
+}
+
+// Four callers in one container, each in a call with one of four in another,
+// and all eight fed a tone of their own at once: each hears its far end's tone,
+// and the other seven are at least 60 dB down.
+//
+// No tone is another's harmonic, which codecs make. Quantisation noise does not
+// hide what is 60 dB down, though it is louder than that in sum: ToneLevel
+// looks at some 4 Hz of its 8,000.
+func TestNoCrossTalk(t *testing.T) {
+	const n = 4
+	ctx := t.Context()
+	s := stack.New(t)
+	here := []int{400, 520, 680, 880}
+	there := []int{1140, 1480, 1920, 2500}
+
+	far := s.Run(ctx, *image, stack.Name("far"), stack.Hardened(), stack.File("/etc/nullcard/nullcard.yaml",
+		lines(n, func(int) string { return "auto_answer: 200" })))
+	waitReady(ctx, far)
+	near := s.Run(ctx, *image, stack.Name("near"), stack.Hardened(), stack.File("/etc/nullcard/nullcard.yaml",
+		lines(n, func(i int) string { return fmt.Sprintf(`dial: "sip:far:%d"`, 5060+20*(i-1)) })))
+	for _, c := range []*stack.Container{near, far} {
+		c.WaitExec(ctx, stack.Shell(fmt.Sprintf("[ $(nullcard call list | grep -c ' confirmed ') = %d ]", n)))
+	}
+
+	const sending, listening = 5 * time.Second, 3 * time.Second
+	var sent, recorded []*stack.Execution
+	for i := range n {
+		for c, freq := range map[*stack.Container]int{near: here[i], far: there[i]} {
+			sent = append(sent, c.Spawn(ctx, stack.Cmd("nullcard", "tone", "--device", fmt.Sprintf("line%d", i+1),
+				"--freq", strconv.Itoa(freq), "--level", "-12", "--duration", sending.String())))
+		}
+	}
+	for i := range n {
+		for _, c := range []*stack.Container{near, far} {
+			recorded = append(recorded, c.Spawn(ctx, stack.Cmd("nullcard", "record", "--device", fmt.Sprintf("line%d", i+1),
+				"--duration", listening.String(), "-")))
+		}
+	}
+	for i := range n {
+		atNear, atFar := heard(ctx, t, recorded[2*i], listening), heard(ctx, t, recorded[2*i+1], listening)
+		alone(t, fmt.Sprintf("line%d near", i+1), atNear, there[i], slices.Concat(here, there))
+		alone(t, fmt.Sprintf("line%d far", i+1), atFar, here[i], slices.Concat(here, there))
+	}
+	for _, p := range sent {
+		if r := p.Wait(ctx); r.Code != 0 {
+			t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
+		}
+	}
+}
+
+// alone wants one tone in a clip and each of the others at least 60 dB below
+// it. A packet that comes late splatters over all frequencies for a moment;
+// what leaks from another line would be there all the time. So the cleanest
+// second counts.
+func alone(t *testing.T, where string, clip signal.Clip, wanted int, all []int) {
+	t.Helper()
+	const step = 250 * time.Millisecond
+	best, loudest := 0.0, 0
+	for at := time.Duration(0); at+time.Second <= clip.Duration(); at += step {
+		second := clip.Slice(at, at+time.Second)
+		is := second.ToneLevel(float64(wanted))
+		worst, which := signal.Floor, 0
+		for _, freq := range all {
+			if other := second.ToneLevel(float64(freq)) - is; freq != wanted && other > worst {
+				worst, which = other, freq
+			}
+		}
+		if level := second.Level(); worst < best && is > -3 && level > -25 && level < -10 {
+			best, loudest = worst, which
+		}
+	}
+	t.Logf("%s hears %d Hz; the loudest of the others, %d Hz, is at %.1f dB", where, wanted, loudest, best)
+	if best > -60 {
+		t.Errorf("%s: hears %d Hz at %.1f dB of %d Hz, want at most -60 (level %.1f dBFS)", where, loudest, best, wanted, clip.Level())
+	}
+}
+
+// Each codec carries sound both ways, and is the one that was asked for.
+func TestCodecs(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	s := stack.New(t)
+	to := callee(ctx, s)
+	for _, codec := range []string{"PCMU", "G722", "opus"} {
+		t.Run(codec, func(t *testing.T) {
+			from := s.Run(ctx, *image, stack.Name("caller-"+codec), stack.Hardened(), stack.File("/etc/nullcard/nullcard.yaml",
+				fmt.Sprintf("callers: [{name: caller, codecs: [%s], dial: \"sip:callee\"}]\n", codec)))
+			to.Mark(ctx)
+			from.WaitLog(ctx, confirmed)
+			duplex(ctx, t, from, to)
+			for _, c := range []*stack.Container{from, to} {
+				var q struct {
+					Codec    string `json:"codec"`
+					Received struct {
+						Packets int `json:"packets"`
+					} `json:"received"`
+				}
+				out := c.MustExec(ctx, stack.Cmd("nullcard", "call", "quality", "--json")).Stdout
+				if err := json.Unmarshal([]byte(out), &q); err != nil || !strings.EqualFold(q.Codec, codec) || q.Received.Packets == 0 {
+					t.Errorf("%s: the call's quality is %+v (%v), want codec %s and packets", c.Name, q, err, codec)
+				}
+			}
+			from.MustExec(ctx, stack.Cmd("nullcard", "call", "hangup"))
+			to.WaitLog(ctx, disconnected)
+			from.Remove(ctx)
+		})
+	}
+}
