@@ -44,6 +44,7 @@ lint: ## staticcheck, with every build tag
 
 .PHONY: unit
 unit: ## tests that need nothing but Go and a C compiler, with -race
+	@tools/need cc gcc libc6-dev
 	@echo "== unit tests"
 	@$(GO) test -race $$($(GO) list ./... | grep -Ev '/integration(/stack)?$$')
 
@@ -61,6 +62,7 @@ endef
 
 .PHONY: inside
 inside: images ## tests that need real PulseAudio and pjsua, inside a container
+	@tools/need cc gcc libc6-dev
 	@rm -rf out/inside
 	$(call run_inside,audio,pulse)
 	$(call run_inside,caller,pjsua)
