@@ -3,6 +3,7 @@ package supervisor
 import (
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -27,7 +28,7 @@ func BenchmarkReap(b *testing.B) {
 	var delays []time.Duration
 	numbers := make(chan int)
 	var wg sync.WaitGroup
-	for range 8 {
+	for range runtime.GOMAXPROCS(0) { // more would measure how they queue for a core
 		wg.Go(func() {
 			for n := range numbers {
 				r, w, err := pipe()

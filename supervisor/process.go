@@ -46,7 +46,7 @@ type orders struct {
 	force      bool
 	killAt     time.Time // zero unless the supervisor stops
 	up         bool
-	missing    string // a need that is not usable; empty when all are
+	missing    string // what the process waits for; empty when all needs are usable
 	dependents bool   // a run of a dependent is on
 	forward    []syscall.Signal
 }
@@ -76,7 +76,7 @@ func (p *process) lookLocked() orders {
 	var lost string
 	for i, n := range p.needs {
 		if n.usable == 0 {
-			o.missing = n.spec.Name
+			o.missing = n.absence()
 		}
 		if p.alive && n.usable != p.relies[i] {
 			lost = fmt.Sprintf("lost %s, which it needs: %s", n.spec.Name, n.gone)
@@ -94,6 +94,18 @@ func (p *process) lookLocked() orders {
 		o.stop, o.why, o.cause = true, needLost, lost
 	}
 	return o
+}
+
+// absence tells that the process cannot be relied on, and why if it will not
+// come by itself.
+func (p *process) absence() string {
+	switch st := p.status; {
+	case st.State == Failed:
+		return fmt.Sprintf("%s, which failed: %s", p.spec.Name, st.Cause)
+	case st.State == Exited:
+		return fmt.Sprintf("%s, which has ended: %s", p.spec.Name, st.Cause)
+	}
+	return p.spec.Name
 }
 
 // claim begins a run, unless something speaks against it.

@@ -17,7 +17,7 @@ func (p *process) waiting() stateFunc {
 			p.enter(Exited, o.cause, nil)
 			return p.ended
 		}
-		p.setCause(fmt.Sprintf("waits for %s", o.missing))
+		p.setCause("waits for " + o.missing)
 		<-p.wake
 	}
 }

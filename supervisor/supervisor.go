@@ -222,7 +222,7 @@ const exitInternal = 70
 
 // attend acts on signals and on what processes come to, until all have ended.
 func (s *Supervisor) attend(ctx context.Context, ended <-chan struct{}) {
-	done := ctx.Done()
+	done, signals := ctx.Done(), s.opts.Signals
 	for {
 		changed := s.verdict()
 		select {
@@ -232,7 +232,10 @@ func (s *Supervisor) attend(ctx context.Context, ended <-chan struct{}) {
 			done = nil
 			s.stop(context.Cause(ctx).Error())
 		case <-changed:
-		case sig := <-s.opts.Signals:
+		case sig, ok := <-signals:
+			if !ok {
+				signals = nil
+			}
 			switch roleOf(sig) {
 			case stopAsked:
 				s.stop("got " + SignalName(sig.(syscall.Signal)))

@@ -249,8 +249,14 @@ func TestCommands(t *testing.T) {
 	must(t, r.Restart(ctx, "need"))
 	r.reached("it", Ready, 3)
 	must(t, r.Stop(ctx, "need"))
-	r.until("it waiting", func() bool { return r.Status()[1].State == Waiting })
-	if got := r.Status()[1]; got.Cause != "waits for need" || got.PID != 0 {
+	for r.Status()[1].Cause != "waits for need, which has ended: stop requested" {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("status %+v", r.Status()[1])
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if got := r.Status()[1]; got.State != Waiting || got.PID != 0 {
 		t.Errorf("status %+v", got)
 	}
 	must(t, r.Start(ctx, "need"))
