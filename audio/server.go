@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -240,13 +241,7 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }
-func round1(v float64) float64   { return float64(int64(v*10+0.5*sign(v))) / 10 }
-func sign(v float64) float64 {
-	if v < 0 {
-		return -1
-	}
-	return 1
-}
+func round1(v float64) float64   { return math.Round(v*10) / 10 }
 
 // dialRetry is the pause between tries to reach a server that is about to
 // listen: between the making of its socket and its listening there is nothing
