@@ -7,31 +7,54 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/nullcard/nullcard/integration/stack"
 )
 
-const usage = `usage: go run ./bench BENCHMARK [FLAG…]
+// benchmark is one of the things that can be measured. parse reads its flags
+// and returns what measures.
+type benchmark struct {
+	name, about string
+	parse       func(args []string) (func(stack.TB) error, error)
+}
 
-benchmarks:
-  start   container start → devices stand, → app started; ` + "`bench start -h`" + ` lists its flags
-`
+var benchmarks = []benchmark{
+	{"start", "container start → devices stand, → app started", parseStartFlags},
+	{"call", "mic feed → the far end's speaker through a call", parseCallFlags},
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("usage: go run ./bench BENCHMARK [FLAG…]\n\nbenchmarks (`bench BENCHMARK -h` lists the flags of one):\n")
+	for _, m := range benchmarks {
+		fmt.Fprintf(&b, "  %-10s%s\n", m.name, m.about)
+	}
+	return b.String()
+}
 
 func main() {
-	if len(os.Args) < 2 || os.Args[1] != "start" {
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(64)
+	for _, m := range benchmarks {
+		if len(os.Args) > 1 && os.Args[1] == m.name {
+			measure, err := m.parse(os.Args[2:])
+			if err != nil {
+				os.Exit(64) // the flag package has told why
+			}
+			os.Exit(run(measure))
+		}
 	}
-	o, err := startFlags(os.Args[2:])
-	if err != nil {
-		os.Exit(64) // the flag package has told why
-	}
+	fmt.Fprint(os.Stderr, usage())
+	os.Exit(64)
+}
+
+func run(measure func(stack.TB) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := stack.Main(ctx, os.Stderr, func(t stack.TB) error { return benchStart(t, o) }); err != nil {
+	if err := stack.Main(ctx, os.Stderr, measure); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

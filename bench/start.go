@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -23,20 +22,20 @@ type startOptions struct {
 	json  string
 }
 
-func startFlags(args []string) (startOptions, error) {
+func parseStartFlags(args []string) (func(stack.TB) error, error) {
 	var o startOptions
 	f := flag.NewFlagSet("bench start", flag.ContinueOnError)
 	f.StringVar(&o.image, "image", "nullcard/testtools:dev", "the `image` that all run in: nullcard, PulseAudio and pactl")
 	f.IntVar(&o.runs, "n", 15, "measured `runs` of each, after one that is not")
 	f.StringVar(&o.json, "json", "", "write all samples to this `file`, too")
 	if err := f.Parse(args); err != nil {
-		return o, err
+		return nil, err
 	}
 	if o.runs < 1 || f.NArg() > 0 {
 		f.Usage()
-		return o, errors.New("usage")
+		return nil, errors.New("usage")
 	}
-	return o, nil
+	return func(t stack.TB) error { return benchStart(t, o) }, nil
 }
 
 // serverFlags are those that nullcard starts PulseAudio with, but that here it
@@ -99,7 +98,7 @@ func benchStart(t stack.TB, o startOptions) error {
 	for round := range o.runs + 1 {
 		for i := range subjects {
 			sub := subjects[(round+i)%len(subjects)]
-			one, err := measure(ctx, s, o.image, sub, stamp)
+			one, err := measureStart(ctx, s, o.image, sub, stamp)
 			if err != nil {
 				return err
 			}
@@ -111,20 +110,10 @@ func benchStart(t stack.TB, o startOptions) error {
 	}
 	fmt.Fprintln(os.Stderr)
 	fmt.Print(table(samples, o.runs))
-	if o.json == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(map[string]any{"cores": runtime.NumCPU(), "runs": o.runs, "starts": samples}, "", "\t")
-	if err == nil {
-		err = os.WriteFile(o.json, append(b, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write the samples: %w", err)
-	}
-	return nil
+	return keep(o.json, map[string]any{"cores": runtime.NumCPU(), "runs": o.runs, "starts": samples})
 }
 
-func measure(ctx context.Context, s *stack.Stack, image string, sub subject, stamp string) (start, error) {
+func measureStart(ctx context.Context, s *stack.Stack, image string, sub subject, stamp string) (start, error) {
 	c := s.Create(ctx, image, stack.Network("none"), stack.Tmpfs("/run/nullcard"),
 		stack.Env("HOME", "/run/nullcard"),
 		stack.Program("/bench/stamp", stamp),

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -74,4 +76,28 @@ func met(ok bool) string {
 		return "met"
 	}
 	return "missed"
+}
+
+// keep writes all samples to a file, if one is named.
+func keep(file string, samples any) error {
+	if file == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(samples, "", "\t")
+	if err == nil {
+		err = os.WriteFile(file, append(b, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the samples: %w", err)
+	}
+	return nil
+}
+
+// load is the machine's load average over the last minute, "?" if unknown.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if one, _, ok := strings.Cut(string(b), " "); err == nil && ok {
+		return one
+	}
+	return "?"
 }
