@@ -16,7 +16,31 @@ type Peak struct {
 	End    string    `json:"end"`       // "speaker" or "mic"
 	Peak   float64   `json:"peak_dbfs"` // pcm.Floor is digital silence
 	Time   time.Time `json:"time"`      // when the window ended
+	// SilentSince is when digital silence began; zero while there is sound. In
+	// a call it means that one direction is lost, for a telephone's microphone
+	// and its codec always leave some noise.
+	SilentSince time.Time `json:"silent_since,omitzero"`
+	// Clipped counts the windows with a sample at full scale.
+	Clipped int `json:"clipped"`
 }
+
+// next is the peak after a window that ended at the time now.
+func (p Peak) next(peak float64, now time.Time) Peak {
+	switch {
+	case peak > pcm.Floor:
+		p.SilentSince = time.Time{}
+	case p.SilentSince.IsZero():
+		p.SilentSince = p.Time
+	}
+	if peak >= clipLevel {
+		p.Clipped++
+	}
+	p.Peak, p.Time = peak, now
+	return p
+}
+
+// clipLevel is that of the second highest sample of 16 bits, in dBFS.
+const clipLevel = -0.0006
 
 // Level is how loud one end of a device was over the last window.
 type Level struct {
@@ -123,7 +147,7 @@ func (m *meters) listen(e *meteredEnd, r *Recording) {
 		meter := pcm.Meter{Encoding: r.format.Encoding}
 		_, _ = meter.Write(buf)
 		e.mu.Lock()
-		e.level.Peak.Peak, e.level.RMS, e.level.Time = meter.Peak(), meter.RMS(), time.Now()
+		e.level.Peak, e.level.RMS = e.level.next(meter.Peak(), time.Now()), meter.RMS()
 		e.windows++
 		e.mu.Unlock()
 		select {

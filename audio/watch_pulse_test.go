@@ -176,7 +176,7 @@ func TestLevels(t *testing.T) {
 		if len(p) != 2 || p[0].End != "speaker" || p[1].End != "mic" {
 			t.Fatalf("peaks %+v", p)
 		}
-		if math.Abs(p[0].Peak+6) > 0.1 || p[1].Peak != pcm.Floor {
+		if math.Abs(p[0].Peak+6) > 0.1 || p[1].Peak != pcm.Floor || !p[0].SilentSince.IsZero() || p[1].SilentSince.IsZero() {
 			return &unwanted{fmt.Sprintf("%+v: speaker at -6 dBFS, mic silent", p)}
 		}
 		return nil
