@@ -94,30 +94,28 @@ RUN set -eu; \
     cp pjsua2.py "$dir"; \
     python3 -c 'import pjsua2; ep = pjsua2.Endpoint(); ep.libCreate(); print("pjsua2", ep.libVersion().full)'
 
-# Python as Debian packages it, so that apt-get adds to it. The packages are kept, for every
-# change of base installs them again.
-FROM ${BASE_IMAGE} AS python
-USER 0
-RUN --mount=type=cache,id=nullcard-apt-python,target=/var/cache/apt,sharing=locked \
-    apt-get update -q \
-    && apt-get install -q -y --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/*
-USER 10001:10001
+# Python as Debian packages it, so that apt-get adds to it.
+FROM debian AS python
+RUN apt-get update -q \
+    && apt-get install -q -y --no-install-recommends python3
+COPY images/added.sh /usr/local/bin/
+RUN --mount=type=bind,from=base,target=/base added.sh /base /out
 
 FROM bindings AS pjsua2-files
 COPY images/closure.sh /usr/local/bin/
-RUN --mount=type=bind,from=python,target=/python \
+RUN --mount=type=bind,from=base,target=/base \
     set -eu; \
     nss=$(dirname /usr/lib/*/libnss3.so); \
-    closure.sh /python /out /usr/lib/python3/dist-packages/_pjsua2.so /usr/lib/python3/dist-packages/pjsua2.py \
+    closure.sh /base /out /usr/lib/python3/dist-packages/_pjsua2.so /usr/lib/python3/dist-packages/pjsua2.py \
         "$nss/libfreebl3.so" "$nss/libfreeblpriv3.so" "$nss/libsoftokn3.so"
 
-FROM python AS pjsua2
+FROM ${BASE_IMAGE} AS pjsua2
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="nullcard pjsua2" \
       org.opencontainers.image.description="Python 3 and PJSIP's pjsua2 with a virtual sound device under nullcard: SIP bots in containers" \
       org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND PSF-2.0" \
       org.opencontainers.image.version="${VERSION}"
+COPY --from=python /out/ /
 COPY --from=pjsua2-files /out/ /
 
 # The last stage is what a build without --target makes.
