@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -111,7 +113,11 @@ func (c *console) write(ctx context.Context, lines []string) error {
 		// Where deadlines are not supported the write is as good without one.
 		_ = d.SetWriteDeadline(deadline)
 	}
-	if _, err := io.WriteString(c.in, strings.Join(lines, "\n")+"\n"); err != nil {
+	_, err := io.WriteString(c.in, strings.Join(lines, "\n")+"\n")
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
+		return ErrNotRunning
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write to pjsua's console: %w", err)
 	}
 	return nil

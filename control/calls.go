@@ -22,17 +22,21 @@ type CallRequest struct {
 type CallList struct {
 	Caller string        `json:"caller"`
 	Calls  []caller.Call `json:"calls"`
+	// Error says why they are not known, if they are not.
+	Error string `json:"error,omitempty"`
 }
 
 func (s *Server) callRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /calls", answer(func(r *http.Request) (any, error) {
 		lists := []CallList{}
 		for _, c := range s.Callers() {
+			// One caller that is down must not hide the others.
 			calls, err := c.Calls(r.Context())
+			list := CallList{Caller: c.Name(), Calls: append([]caller.Call{}, calls...)}
 			if err != nil {
-				return nil, fmt.Errorf("caller %s: %w", c.Name(), err)
+				list.Error = err.Error()
 			}
-			lists = append(lists, CallList{c.Name(), append([]caller.Call{}, calls...)})
+			lists = append(lists, list)
 		}
 		return lists, nil
 	}))

@@ -157,6 +157,9 @@ func (a *callArgs) call(ctx context.Context, wanted int) (name string, id int, e
 		if list, err = a.one(ctx); err != nil {
 			return "", 0, err
 		}
+		if err := unknownCalls(list); err != nil {
+			return "", 0, err
+		}
 		if len(list.Calls) != 1 {
 			return "", 0, fmt.Errorf("%s has %d calls; name one (`nullcard call list` lists them)", list.Caller, len(list.Calls))
 		}
@@ -247,8 +250,12 @@ func listCalls(ctx context.Context, a *callArgs) error {
 	if err != nil {
 		return err
 	}
+	var unknown error
+	for _, l := range lists {
+		unknown = errors.Join(unknown, unknownCalls(l))
+	}
 	if a.json {
-		return json.NewEncoder(a.std.out).Encode(lists)
+		return errors.Join(json.NewEncoder(a.std.out).Encode(lists), unknown)
 	}
 	w := tabwriter.NewWriter(a.std.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CALLER\tCALL\tSTATE\tFOR\tPEER")
@@ -257,7 +264,15 @@ func listCalls(ctx context.Context, a *callArgs) error {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%v\t%s\n", l.Caller, c.ID, c.State, time.Since(c.Since).Round(time.Second), c.Peer)
 		}
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), unknown)
+}
+
+// unknownCalls is the error of a caller whose calls are not known.
+func unknownCalls(l control.CallList) error {
+	if l.Error == "" {
+		return nil
+	}
+	return fmt.Errorf("caller %s: %s", l.Caller, l.Error)
 }
 
 func quality(ctx context.Context, a *callArgs) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,6 +101,28 @@ func alone(t *testing.T, where string, clip signal.Clip, wanted int, all []int) 
 	t.Logf("%s hears %d Hz; the loudest of the others, %d Hz, is at %.1f dB", where, wanted, loudest, best)
 	if best > -60 {
 		t.Errorf("%s: hears %d Hz at %.1f dB of %d Hz, want at most -60 (level %.1f dBFS)", where, loudest, best, wanted, clip.Level())
+	}
+}
+
+// A caller that is down leaves the others alone.
+func TestCallerDown(t *testing.T) {
+	ctx := t.Context()
+	s := stack.New(t)
+	callee(ctx, s)
+	c := s.Run(ctx, *image, stack.Name("near"), stack.Hardened(), stack.File("/etc/nullcard/nullcard.yaml",
+		lines(2, func(int) string { return "auto_answer: 200" })))
+	waitReady(ctx, c)
+	c.MustExec(ctx, stack.Cmd("nullcard", "stop", "line1"))
+	c.MustExec(ctx, stack.Cmd("nullcard", "call", "dial", "--caller", "line2", "sip:callee"))
+	c.WaitFor(ctx, "a call of line2", func(context.Context) (bool, string) {
+		r := c.Exec(ctx, stack.Cmd("nullcard", "call", "list"))
+		if r.Code != 1 || !strings.Contains(r.Stderr, "caller line1: cannot list calls: pjsua is not running") {
+			t.Fatalf("list: exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+		}
+		return regexp.MustCompile(`line2 +0 +confirmed `).MatchString(r.Stdout), r.Stdout
+	})
+	if r := c.Exec(ctx, stack.Cmd("nullcard", "call", "dial", "--caller", "line1", "sip:callee")); r.Code != 69 {
+		t.Errorf("dial: exit code %d, want 69 (not possible): %s", r.Code, r.Stderr)
 	}
 }
 
