@@ -2,7 +2,7 @@
 // container or anywhere else on Linux. It knows nothing of what they do.
 //
 //	s, err := supervisor.New(supervisor.Options{Signals: supervisor.CatchSignals()}, []supervisor.Spec{
-//		{Name: "server", Command: []string{"server"}, Ready: supervisor.ReadyTCP("127.0.0.1:80")},
+//		{Name: "server", Command: []string{"server"}, Ready: supervisor.Until(supervisor.CheckTCP("127.0.0.1:80"))},
 //		{Name: "app", Command: []string{"app"}, Needs: []string{"server"}, Critical: true},
 //	})
 //	if err != nil { … }

@@ -54,7 +54,7 @@ func (p *process) next(failed bool, cause string, exit *Exit, healthy time.Durat
 	}
 	switch {
 	case p.ending.final:
-		p.sup.finish(code, &EndError{Process: p.spec.Name, Exit: *exit, Cause: "was lost: " + cause, Tail: p.out.last(stormTail)})
+		p.sup.finish(p.spec.Name, code, &EndError{Process: p.spec.Name, Exit: *exit, Cause: "was lost: " + cause, Tail: p.out.last(stormTail)})
 		p.enter(Failed, cause, exit)
 	case v.again:
 		p.pause = v.pause
@@ -62,12 +62,12 @@ func (p *process) next(failed bool, cause string, exit *Exit, healthy time.Durat
 		return p.backoff
 	case v.storm:
 		storm := p.spec.Restart.Storm
-		p.sup.finish(code, &EndError{Process: p.spec.Name, Exit: *exit, Tail: p.out.last(stormTail),
+		p.sup.finish(p.spec.Name, code, &EndError{Process: p.spec.Name, Exit: *exit, Tail: p.out.last(stormTail),
 			Cause: fmt.Sprintf("failed %d times within %v, the last time with: %s", storm.Failures, storm.Window, cause)})
 		p.enter(Failed, fmt.Sprintf("%d failures within %v, the last: %s", storm.Failures, storm.Window, cause), exit)
 	case failed:
 		if p.spec.Critical {
-			p.sup.finish(code, &EndError{Process: p.spec.Name, Exit: *exit, Cause: "failed: " + cause})
+			p.sup.finish(p.spec.Name, code, &EndError{Process: p.spec.Name, Exit: *exit, Cause: "failed: " + cause})
 		}
 		p.enter(Failed, cause, exit)
 	default:
@@ -76,7 +76,7 @@ func (p *process) next(failed bool, cause string, exit *Exit, healthy time.Durat
 			if code != 0 {
 				err = &EndError{Process: p.spec.Name, Exit: *exit, Cause: "ended: " + cause}
 			}
-			p.sup.finish(code, err)
+			p.sup.finish(p.spec.Name, code, err)
 		}
 		p.enter(Exited, cause, exit)
 	}

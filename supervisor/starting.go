@@ -27,7 +27,7 @@ func (p *process) starting() stateFunc {
 	ctx, cancel := context.WithCancelCause(p.sup.ctx)
 	in := &instance{ctx: ctx, cancel: cancel}
 	in.Attempt, in.spec, in.out, in.firstLine = p.attempt, &p.spec, p.out, p.out.total()
-	p.inst = in
+	p.inst, p.ending = in, ending{}
 	p.enter(Starting, "", nil)
 
 	if p.spec.Prepare != nil {
@@ -146,7 +146,7 @@ func (p *process) notStarted(err error) stateFunc {
 	}
 	exit := &Exit{Code: se.Code}
 	if permanent && !p.ranOnce {
-		p.sup.finish(se.Code, se)
+		p.sup.finish(p.spec.Name, se.Code, se)
 		p.enter(Failed, err.Error(), exit)
 		return p.ended
 	}

@@ -205,7 +205,7 @@ func (p *process) concluded(killed bool) stateFunc {
 			p.usable = in.Attempt
 			p.sup.mu.Unlock()
 			if p.spec.Critical {
-				p.sup.finish(0, nil)
+				p.sup.finish(p.spec.Name, 0, nil)
 			}
 			p.enter(Exited, "done", exit)
 			return p.ended

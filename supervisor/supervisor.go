@@ -267,14 +267,14 @@ func (s *Supervisor) beginStop(cause string) {
 }
 
 // finish is how a process ends the supervisor; the first one counts.
-func (s *Supervisor) finish(code int, err error) {
+func (s *Supervisor) finish(process string, code int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping {
 		return
 	}
 	s.outcome = &outcome{code, err}
-	cause := "the critical process has ended"
+	cause := process + " has ended with success"
 	var end *EndError
 	switch {
 	case err == nil:
