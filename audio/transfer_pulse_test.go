@@ -7,6 +7,7 @@ import (
 	"context"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,3 +194,59 @@ func TestOtherClientsHearAndAreHeard(t *testing.T) {
 		}
 	})
 }
+
+// TestTransfersEndWithTheirDevice takes away what is played to and recorded
+// from, and then the server.
+func TestTransfersEndWithTheirDevice(t *testing.T) {
+	s, inst := startServer(t)
+	s.Close() // nobody repairs
+	d := Device{Name: "virtual"}
+	for _, tt := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"device", func() error { _, err := Teardown(t.Context(), dial(t, s)); return err }, "its device was removed"},
+		{"server", func() error { return syscall.Kill(inst.PID, syscall.SIGKILL) }, "lost the sound server"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := dial(t, s)
+			if _, err := Setup(t.Context(), c, []Device{d}); err != nil {
+				t.Fatal(err)
+			}
+			first := make(chan struct{}, 1)
+			w := writerFunc(func(b []byte) (int, error) {
+				select {
+				case first <- struct{}{}:
+				default:
+				}
+				return len(b), nil
+			})
+			errs := make(chan error, 2)
+			go func() {
+				_, err := Feed(t.Context(), c, StreamOptions{Device: d.MicFeed(), Format: d.Format()}, &endlessTone{})
+				errs <- err
+			}()
+			go func() {
+				transfer, err := Capture(t.Context(), c, StreamOptions{Device: d.Mic(), Format: d.Format()}, -1, w)
+				if transfer.Frames == 0 {
+					t.Error("what was recorded until then is not told")
+				}
+				errs <- err
+			}()
+			<-first
+			if err := tt.do(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := <-errs; err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want one with %q", err, tt.want)
+				}
+			}
+		})
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
