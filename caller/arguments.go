@@ -14,10 +14,18 @@ import (
 	"github.com/nullcard/nullcard/config"
 )
 
-// deviceLatency is what pjsua buffers each way at the sound device, in ms.
-// Between two callers on one host, mic feed to far speaker took 303 ms with
-// pjsua's own 100 and 140, and 224 ms with this.
-const deviceLatency = 40
+// What pjsua buffers at the sound device, in ms, chosen by measurement
+// (docs/bench.md, call).
+//
+// All of playbackLatency is delay. The ALSA plugin wants three frames at least,
+// 30 ms where a frame has 10; on two cores under a load of 10, 30 ms gave three
+// times the underflows of 40 ms, 60 ms no fewer than 40 but 20 ms more delay.
+// captureLatency is room and no delay, since pjsua reads each frame when it is
+// there: it only keeps a thread that was late from losing sound.
+const (
+	captureLatency  = 100
+	playbackLatency = 40
+)
 
 // reserved are the options that args must not have, and why.
 var reserved = map[string]string{
@@ -68,8 +76,8 @@ func arguments(c config.Caller, o Options) ([]string, error) {
 		add("clock-rate", o.Rate)
 		add("snd-clock-rate", o.Rate)
 	}
-	add("capture-lat", deviceLatency)
-	add("playback-lat", deviceLatency)
+	add("capture-lat", captureLatency)
+	add("playback-lat", playbackLatency)
 
 	args = append(args, transport(c, extra, without)...)
 	if c.LocalPort != 0 {

@@ -36,7 +36,7 @@ func TestArguments(t *testing.T) {
 		{
 			name:   "defaults fit a virtual device",
 			opt:    Options{Rate: 16000},
-			has:    []string{"--ec-tail=0", "--no-vad", "--no-tones", "--clock-rate=16000", "--snd-clock-rate=16000", "--capture-lat=40", "--playback-lat=40", "--no-tcp", "--stdout-no-buf"},
+			has:    []string{"--ec-tail=0", "--no-vad", "--no-tones", "--clock-rate=16000", "--snd-clock-rate=16000", "--capture-lat=100", "--playback-lat=40", "--no-tcp", "--stdout-no-buf"},
 			hasNot: []string{"--null-audio", "--auto-answer=0", "--local-port=0", "--realm=*"},
 		},
 		{
