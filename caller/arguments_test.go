@@ -80,7 +80,7 @@ func TestArguments(t *testing.T) {
 			hasNot:  []string{"--no-tcp", "--srtp-secure=0"},
 			ordered: []string{"--dis-codec=*", "--add-codec=PCMU", "--add-codec=opus"},
 		},
-		{name: "codecs by default", ordered: []string{"--dis-codec=*", "--add-codec=PCMA", "--add-codec=PCMU", "--add-codec=G722", "--add-codec=opus"}},
+		{name: "codecs by default", ordered: []string{"--dis-codec=*", "--add-codec=PCMA", "--add-codec=PCMU", "--add-codec=opus", "--add-codec=G722"}},
 		{
 			name:   "codecs by args",
 			cfg:    config.Caller{Args: []string{"--add-codec=speex"}},

@@ -83,7 +83,7 @@ type Caller struct {
 	RTPPort    int      `yaml:"rtp_port"`    // first UDP port for RTP
 	Args       []string `yaml:"args"`        // further pjsua options, last so that they win
 
-	Codecs   []string `yaml:"codecs"`    // only these, the best first; empty means opus, G722, PCMU, PCMA
+	Codecs   []string `yaml:"codecs"`    // only these, the best first; empty means G722, opus, PCMU, PCMA
 	STUN     []string `yaml:"stun"`      // servers, as host or host:port
 	ICE      bool     `yaml:"ice"`       // offer and use ICE
 	MaxCalls int      `yaml:"max_calls"` // at once; 0 means 4
