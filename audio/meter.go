@@ -168,6 +168,17 @@ func (m *meters) levels() []Level {
 	return levels
 }
 
+// turns count the windows of each end.
+func (m *meters) turns() []int {
+	n := make([]int, len(m.ends))
+	for i, e := range m.ends {
+		e.mu.Lock()
+		n[i] = e.windows
+		e.mu.Unlock()
+	}
+	return n
+}
+
 // whole waits until each end has given n windows.
 func (m *meters) whole(ctx context.Context, n int) error {
 	for {

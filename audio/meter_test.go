@@ -33,3 +33,31 @@ func TestPeakNext(t *testing.T) {
 		}
 	}
 }
+
+func TestClocks(t *testing.T) {
+	var c clocks
+	counts := []int{0, 0}
+	for check := 1; check <= 4*stalled; check++ {
+		if check%2 == 0 {
+			counts[0]++
+		}
+		if check%2 == 0 && check < 2*stalled {
+			counts[1]++
+		}
+		want := -1
+		// The second one advances for the last time at check 2·stalled − 2.
+		if check >= 2*stalled-2+stalled {
+			want = 1
+		}
+		if got := c.still(counts); got != want {
+			t.Errorf("check %d: clock %d stands still, want %d", check, got, want)
+		}
+	}
+	counts[1]++
+	if got := c.still(counts); got != -1 {
+		t.Errorf("clock %d stands still, want none when it goes on", got)
+	}
+	if got := c.still([]int{1}); got != -1 {
+		t.Errorf("clock %d of another set stands still", got)
+	}
+}

@@ -24,14 +24,12 @@ type watch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu     sync.Mutex
-	err    error // of the last repair
-	proofs []Proof
+	mu      sync.Mutex
+	err     error // of the last repair
+	proofs  []Proof
+	clocks  clocks
+	checked time.Time // when clocks was last asked
 }
-
-// stalled is how long a device may give no sample. A server that hangs as a
-// whole is noticed sooner.
-const stalled = 3 * idleWindow
 
 // startWatch takes over conn, on which the devices stand and are proven.
 func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, log *slog.Logger) (*watch, error) {
@@ -164,10 +162,44 @@ func (w *watch) health(ctx context.Context) error {
 		w.poke() // once more, for the next check to see
 		return err
 	}
-	for _, l := range w.meters.levels() {
-		if silent := time.Since(l.Time); silent > stalled {
-			return fmt.Errorf("device %s is stalled: its %s gave no sample for %v", l.Device, l.End, silent.Round(time.Millisecond))
-		}
+	still := -1
+	w.mu.Lock()
+	if now := time.Now(); now.Sub(w.checked) > idleWindow/4 {
+		still, w.checked = w.clocks.still(w.meters.turns()), now
+	}
+	w.mu.Unlock()
+	if still >= 0 {
+		p := w.meters.levels()[still].Peak
+		return fmt.Errorf("device %s is stalled: its %s gave no sample in %d checks", p.Device, p.End, stalled)
 	}
 	return nil
+}
+
+// clocks tell of a number of counters which one stands still.
+type clocks struct {
+	last   []int
+	checks []int // in which it did not advance
+}
+
+// stalled is the number of checks in which an end gives no sample, at two to
+// four checks for one sample, until it counts as stalled. Time would be no
+// measure: it goes on while a container is paused.
+const stalled = 7
+
+// still is the first counter that has not advanced in as many checks, or −1.
+func (c *clocks) still(counts []int) int {
+	if len(c.last) != len(counts) {
+		c.last, c.checks = make([]int, len(counts)), make([]int, len(counts))
+	}
+	found := -1
+	for i, n := range counts {
+		c.checks[i]++
+		if n != c.last[i] {
+			c.last[i], c.checks[i] = n, 0
+		}
+		if c.checks[i] >= stalled && found < 0 {
+			found = i
+		}
+	}
+	return found
 }
