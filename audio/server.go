@@ -241,7 +241,9 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }
-func round1(v float64) float64   { return math.Round(v*10) / 10 }
+
+// round1 rounds to one digit; a negative zero becomes a plain one.
+func round1(v float64) float64 { return math.Round(v*10)/10 + 0 }
 
 // dialRetry is the pause between tries to reach a server that is about to
 // listen: between the making of its socket and its listening there is nothing
