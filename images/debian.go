@@ -75,15 +75,15 @@ func makeDebian(ctx context.Context, d docker, image, cache string, out io.Write
 
 // installMmdebstrap installs it by apt-get, which must be there and allowed.
 func installMmdebstrap(ctx context.Context, out io.Writer) error {
-	for _, args := range [][]string{
-		{"update", "-q"},
-		{"install", "-q", "-y", "--no-install-recommends", "mmdebstrap"},
-	} {
+	aptGet := func(args ...string) error {
 		cmd := command(ctx, "apt-get", args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := runShown(ctx, cmd, out); err != nil {
-			return fmt.Errorf("cannot install mmdebstrap: %w", err)
-		}
+		return runShown(ctx, cmd, out)
+	}
+	// One unreachable source among several is an error to update, and none to install.
+	updated := aptGet("update", "-q")
+	if err := aptGet("install", "-q", "-y", "--no-install-recommends", "mmdebstrap"); err != nil {
+		return fmt.Errorf("cannot install mmdebstrap: %w", errors.Join(updated, err))
 	}
 	return nil
 }
