@@ -104,7 +104,11 @@ func waitAccount(ctx context.Context, t *testing.T, c *stack.Container, registra
 	t.Helper()
 	var a account
 	c.WaitFor(ctx, "an account that is "+registration, func(context.Context) (bool, string) {
-		out := c.MustExec(ctx, stack.Cmd("nullcard", "status", "--json")).Stdout
+		r := c.Exec(ctx, stack.Cmd("nullcard", "status", "--json"))
+		if r.Code != 0 {
+			return false, r.Stderr
+		}
+		out := r.Stdout
 		var status struct {
 			Callers   []account `json:"callers"`
 			Processes []struct {
