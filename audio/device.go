@@ -12,25 +12,32 @@ import (
 // telephony.
 const DefaultRate = 16000
 
+// The ends of a device.
+const (
+	EndSpeaker = "speaker"
+	EndMic     = "mic"
+)
+
 // Device is a named pair of virtual ends: a speaker, which an app plays to, and
 // a mic, which it captures from and which is fed through a sink of its own.
 type Device struct {
 	Name     string
-	Rate     int // Hz; 0 means DefaultRate
-	Channels int // 0 means 1
+	Rate     int          // Hz; 0 means DefaultRate
+	Channels int          // 0 means 1
+	Encoding pcm.Encoding // of the samples; the zero value is S16
 }
 
-// Devices are those that cfg declares, with its defaults filled in.
-func Devices(cfg *config.Config) []Device {
+// Devices are those that cfg declares. Its defaults must be filled in.
+func Devices(cfg *config.Config) ([]Device, error) {
 	var devices []Device
 	for _, d := range cfg.Devices {
-		rate := d.Rate
-		if rate == 0 {
-			rate = cfg.Audio.Rate
+		encoding, err := pcm.ParseEncoding(d.Format)
+		if err != nil {
+			return nil, fmt.Errorf("device %s: %w", d.Name, err)
 		}
-		devices = append(devices, Device{Name: d.Name, Rate: rate})
+		devices = append(devices, Device{Name: d.Name, Rate: d.Rate, Channels: d.Channels, Encoding: encoding})
 	}
-	return devices
+	return devices, nil
 }
 
 // Speaker is the name of the sink that an app plays to.
@@ -47,7 +54,7 @@ func (d Device) Mic() string { return d.Name + "_mic" }
 
 // Format is that of both ends.
 func (d Device) Format() pcm.Format {
-	f := pcm.Format{Encoding: pcm.S16, Rate: d.Rate, Channels: d.Channels}
+	f := pcm.Format{Encoding: d.Encoding, Rate: d.Rate, Channels: d.Channels}
 	if f.Rate == 0 {
 		f.Rate = DefaultRate
 	}

@@ -166,7 +166,7 @@ func Measure(ctx context.Context, c *Conn, list []Standing) error {
 			if s.Name != l.Device {
 				continue
 			}
-			if l.End == "speaker" {
+			if l.End == EndSpeaker {
 				s.Speaker.Level = &l
 			} else {
 				s.Mic.Level = &l

@@ -13,7 +13,7 @@ import (
 // Peak is the highest sample at one end of a device over the last window.
 type Peak struct {
 	Device string    `json:"device"`
-	End    string    `json:"end"`       // "speaker" or "mic"
+	End    string    `json:"end"`       // EndSpeaker or EndMic
 	Peak   float64   `json:"peak_dbfs"` // pcm.Floor is digital silence
 	Time   time.Time `json:"time"`      // when the window ended
 	// SilentSince is when digital silence began; zero while there is sound. In
@@ -85,7 +85,7 @@ type meteredEnd struct {
 func newMeters(c *Conn, devices []Device, live bool) *meters {
 	m := &meters{conn: c, live: live, turned: make(chan struct{}, 1)}
 	for _, d := range devices {
-		for _, e := range []struct{ name, source string }{{"speaker", d.SpeakerMonitor()}, {"mic", d.Mic()}} {
+		for _, e := range []struct{ name, source string }{{EndSpeaker, d.SpeakerMonitor()}, {EndMic, d.Mic()}} {
 			m.ends = append(m.ends, &meteredEnd{source: e.source, format: d.Format(), level: Level{
 				Peak: Peak{Device: d.Name, End: e.name, Peak: pcm.Floor, Time: time.Now()}, RMS: pcm.Floor,
 			}})

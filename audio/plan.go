@@ -101,11 +101,11 @@ func parts(d Device) []part {
 			"module-null-sink sink_name=%s %s norewinds=1 sink_properties=%s", name, format, properties(what))}
 	}
 	return []part{
-		sink(d.Speaker(), "speaker"),
+		sink(d.Speaker(), EndSpeaker),
 		sink(d.MicFeed(), "mic feed"),
 		{name: d.Mic(), source: true, tag: d.Name, spec: sampleSpec(f), load: fmt.Sprintf(
 			"module-remap-source source_name=%s master=%s.monitor %s remix=no source_properties=%s",
-			d.Mic(), d.MicFeed(), format, properties("mic"))},
+			d.Mic(), d.MicFeed(), format, properties(EndMic))},
 	}
 }
 

@@ -1,11 +1,11 @@
 package audio
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/nullcard/nullcard/audio/pcm"
 	"github.com/nullcard/nullcard/config"
 )
 
@@ -173,9 +173,16 @@ func TestPlanRemoval(t *testing.T) {
 }
 
 func TestDevices(t *testing.T) {
-	cfg := &config.Config{Audio: config.Audio{Rate: 8000}, Devices: []config.Device{{Name: "a"}, {Name: "b", Rate: 48000}}}
-	if got := fmt.Sprint(Devices(cfg)); got != "[{a 8000 0} {b 48000 0}]" {
-		t.Errorf("devices %s", got)
+	cfg := &config.Config{Devices: []config.Device{
+		{Name: "a", Rate: 8000, Channels: 1, Format: "s16le"}, {Name: "b", Rate: 48000, Channels: 2, Format: "float32le"},
+	}}
+	got, err := Devices(cfg)
+	if want := []Device{{"a", 8000, 1, pcm.S16}, {"b", 48000, 2, pcm.F32}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("devices %v (%v), want %v", got, err, want)
+	}
+	cfg.Devices[0].Format = "mp3"
+	if _, err := Devices(cfg); err == nil {
+		t.Error("a format that there is not is no error")
 	}
 	for _, tt := range []struct {
 		d  Device

@@ -62,6 +62,9 @@ type Audio struct {
 	// restart it until it fails in a storm, go on with null devices, or exit.
 	OnFailure string `yaml:"on_failure"`
 	Rate      int    `yaml:"rate"` // Hz, for devices that name none
+	// OneWay is how long one direction of a call may be digital silence while
+	// the other is not, until that is told; negative means never.
+	OneWay Duration `yaml:"one_way"`
 }
 
 // Device is a named pair of virtual ends: sink NAME_speaker and source
@@ -69,6 +72,10 @@ type Audio struct {
 type Device struct {
 	Name string `yaml:"name"`
 	Rate int    `yaml:"rate"` // Hz; 0 means Audio.Rate
+	// Channels are 1 or 2. The sample format is s16le, or s24le, s32le or
+	// float32le; a telephone has no use for more than one channel of s16le.
+	Channels int    `yaml:"channels"`
+	Format   string `yaml:"format"`
 }
 
 // Caller is a pjsua process with its SIP account and its device.

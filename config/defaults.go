@@ -6,6 +6,8 @@ import "time"
 const (
 	DefaultRate       = 16000 // Hz: wideband speech, what speech recognisers take
 	DefaultStopBudget = 8 * time.Second
+	// DefaultOneWay is longer than anybody listens to a greeting without a word.
+	DefaultOneWay = 10 * time.Second
 
 	firstLocalPort = 5060 // RFC 3261, section 19.1.2
 	firstRTPPort   = 4000 // pjsua's own default
@@ -16,6 +18,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Audio.Backend, BackendPulse)
 	setDefault(&c.Audio.OnFailure, OnFailureRestart)
 	setDefault(&c.Audio.Rate, DefaultRate)
+	setDefault(&c.Audio.OneWay, Duration(DefaultOneWay))
 	setDefault(&c.Log.Format, "text")
 	setDefault(&c.StopBudget, Duration(DefaultStopBudget))
 	setDefault(&c.RuntimeDir, DefaultRuntimeDir)
@@ -24,6 +27,8 @@ func (c *Config) setDefaults() {
 	}
 	for i := range c.Devices {
 		setDefault(&c.Devices[i].Rate, c.Audio.Rate)
+		setDefault(&c.Devices[i].Channels, 1)
+		setDefault(&c.Devices[i].Format, "s16le")
 	}
 	c.setCallerDefaults()
 	for i := range c.Apps {

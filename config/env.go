@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/shlex"
 	"github.com/hashicorp/go-multierror"
@@ -31,6 +32,14 @@ var variables = map[string]struct {
 	}},
 	"NULLCARD_AUDIO_ON_FAILURE": {set: func(c *Config, _ *Caller, v string) error {
 		c.Audio.OnFailure = v
+		return nil
+	}},
+	"NULLCARD_AUDIO_ONE_WAY": {set: func(c *Config, _ *Caller, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration such as 10s", v)
+		}
+		c.Audio.OneWay = Duration(d)
 		return nil
 	}},
 	"NULLCARD_LOG_FORMAT": {set: func(c *Config, _ *Caller, v string) error {

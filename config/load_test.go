@@ -65,7 +65,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Callers) != 0 || len(c.Devices) != 1 || c.Devices[0] != (Device{Name: "virtual", Rate: 16000}) {
+	if len(c.Callers) != 0 || len(c.Devices) != 1 || c.Devices[0] != (Device{Name: "virtual", Rate: 16000, Channels: 1, Format: "s16le"}) {
 		t.Errorf("got %+v", c)
 	}
 	if c.RuntimeDir != "/run/nullcard" || c.Audio.Backend != "pulse" || c.Log.Format != "text" {
@@ -132,6 +132,7 @@ func TestProblems(t *testing.T) {
 		"server of our own": {"audio: {server: /run/x}", nil, []string{"audio.server: goes with backend external only"}},
 		"backend and rate":  {"audio: {backend: jack, rate: 7}", nil, []string{`"jack" is not one of`, "7 Hz is not between"}},
 		"names":             {"devices: [{name: a}, {name: a}, {name: 'A b'}]", nil, []string{`"a" is the name of devices[0] already`, `"A b" is not a name`}},
+		"device":            {"devices: [{name: a, channels: 6, format: mp3}]", nil, []string{"6 is not 1 or 2", `"mp3" is not one of s16le`}},
 		"reserved name":     {"apps: [{name: pulseaudio, command: [x]}]", nil, []string{"is the name of the sound server"}},
 		"shared device":     {"callers: [{name: a}, {name: b}]", nil, []string{"virtual is used by callers[0] already"}},
 		"no such device":    {"callers: [{name: a, device: x}]", nil, []string{`no device "x"`}},

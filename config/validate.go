@@ -93,6 +93,12 @@ func (c *Config) validateDevices(p *problems) {
 		where := fmt.Sprintf("devices[%d]", i)
 		p.name(where, d.Name, names)
 		p.rate(where+".rate", d.Rate)
+		if d.Channels < 1 || d.Channels > 2 {
+			p.add("%s.channels: %d is not 1 or 2", where, d.Channels)
+		}
+		if formats := []string{"s16le", "s24le", "s32le", "float32le"}; !slices.Contains(formats, d.Format) {
+			p.add("%s.format: %q is not one of %s", where, d.Format, strings.Join(formats, ", "))
+		}
 	}
 }
 

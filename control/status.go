@@ -24,8 +24,10 @@ type Status struct {
 	Degraded string   `json:"degraded,omitempty"`
 	Devices  []string `json:"devices"`
 	// Proofs are how sound last passed through each device.
-	Proofs  []audio.Proof `json:"proofs,omitempty"`
-	Callers []Caller      `json:"callers,omitempty"`
+	Proofs []audio.Proof `json:"proofs,omitempty"`
+	// Peaks are how loud both ends of each device were over the last second.
+	Peaks   []audio.Peak `json:"peaks,omitempty"`
+	Callers []Caller     `json:"callers,omitempty"`
 	// Processes in the order in which they are started.
 	Processes []supervisor.Status `json:"processes"`
 }

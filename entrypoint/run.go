@@ -102,6 +102,7 @@ type parts struct {
 	specs   []supervisor.Spec
 	callers []*caller.Caller
 	server  *audio.Server // nil without sound
+	oneWay  *oneWay
 }
 
 func (p parts) names() []string {
@@ -119,11 +120,16 @@ func (p parts) stop(c *config.Config) supervisor.StopPlan {
 
 // plan turns the configuration into parts. Nothing runs yet.
 func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) {
+	p.oneWay = newOneWay(time.Duration(c.Audio.OneWay), log)
 	var needs []string
 	if c.Audio.Backend != config.BackendNull {
+		devices, err := audio.Devices(c)
+		if err != nil {
+			return p, exitError{exitConfig, err}
+		}
 		o := audio.Options{
 			RuntimeDir: c.RuntimeDir,
-			Devices:    audio.Devices(c),
+			Devices:    devices,
 			Start:      processStart,
 			Log:        log,
 		}
@@ -165,6 +171,7 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 			Needs:     needs,
 			Critical:  r.Critical,
 			Output:    out.line,
+			Events:    p.oneWay.event,
 			Logger:    log,
 		})
 		if err != nil {
@@ -172,6 +179,7 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 		}
 		p.specs = append(p.specs, one.Spec())
 		p.callers = append(p.callers, one)
+		p.oneWay.device[r.Name] = r.Device
 	}
 	for _, a := range c.Apps {
 		spec := supervisor.Spec{

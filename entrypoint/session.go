@@ -63,6 +63,7 @@ func (s *session) run(ctx context.Context, listener net.Listener) error {
 		}
 	})
 	helpers.Go(func() { s.relay(serving) })
+	helpers.Go(func() { s.listen(serving) })
 	defer helpers.Wait()
 	defer stop()
 
@@ -201,6 +202,25 @@ func (s *session) event(e supervisor.Event) {
 	}
 }
 
+// listen looks once a second for calls without sound.
+func (s *session) listen(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			s.mu.Lock()
+			p := s.parts
+			s.mu.Unlock()
+			if p.server != nil {
+				p.oneWay.report(now, p.server.Peaks())
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // relay hands signals on, and remembers that a stop was asked for.
 func (s *session) relay(ctx context.Context) {
 	for {
@@ -260,6 +280,7 @@ func (s *session) status() control.Status {
 	if p.server != nil {
 		st.Backend = s.config.Audio.Backend
 		st.Proofs = p.server.Proofs()
+		st.Peaks = p.server.Peaks()
 	}
 	return st
 }

@@ -113,3 +113,17 @@ func TestExternalServer(t *testing.T) {
 		t.Errorf("exit code %d, want 0", exit.Code)
 	}
 }
+
+// A call is up and one direction is digital silence: that is told, with a cure.
+func TestOneWayAudio(t *testing.T) {
+	ctx := t.Context()
+	s := stack.New(t)
+	to := callee(ctx, s)
+	from := caller(ctx, s, stack.Env("NULLCARD_AUDIO_ONE_WAY", "2s"))
+	from.WaitLog(ctx, confirmed)
+	playing := playTone(ctx, to, 440, 6*time.Second)
+	from.WaitLog(ctx, regexp.MustCompile(`one-way audio: nothing is sent to the far end.* cure=`))
+	if r := playing.Wait(ctx); r.Code != 0 {
+		t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
+	}
+}
