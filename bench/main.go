@@ -23,6 +23,8 @@ type benchmark struct {
 var benchmarks = []benchmark{
 	{"start", "container start → devices stand, → app started", parseStartFlags},
 	{"call", "mic feed → the far end's speaker through a call", parseCallFlags},
+	{"recovery", "faults in a call → devices proven, → caller started, → call up", parseRecoveryFlags},
+	{"init", "reaping, respawn, idle use and start of inits and supervisors", parseInitFlags},
 }
 
 func usage() string {

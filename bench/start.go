@@ -89,7 +89,7 @@ type start struct {
 // does meets all of them.
 func benchStart(t stack.TB, o startOptions) error {
 	ctx := t.Context()
-	stamp, err := buildStamp(ctx)
+	stamp, err := buildProgram(ctx, "stamp")
 	if err != nil {
 		return err
 	}
@@ -168,23 +168,27 @@ func parseStart(log string) (start, error) {
 	return one, nil
 }
 
-// buildStamp returns the stamp program as a static binary.
-func buildStamp(ctx context.Context) (string, error) {
+// buildProgram returns one of the programs below this directory as a static
+// binary.
+func buildProgram(ctx context.Context, name string) (string, error) {
+	fail := func(err error, more ...any) (string, error) {
+		return "", fmt.Errorf("cannot build the %s program: %w%s", name, err, fmt.Sprint(more...))
+	}
 	dir, err := os.MkdirTemp("", "nullcard-bench-")
 	if err != nil {
-		return "", fmt.Errorf("cannot build the stamp program: %w", err)
+		return fail(err)
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "stamp")
+	out := filepath.Join(dir, name)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out,
-		"github.com/nullcard/nullcard/bench/stamp")
+		"github.com/nullcard/nullcard/bench/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build the stamp program: %w\n%s", err, text)
+		return fail(err, "\n", string(text))
 	}
 	b, err := os.ReadFile(out)
 	if err != nil {
-		return "", fmt.Errorf("cannot build the stamp program: %w", err)
+		return fail(err)
 	}
 	return string(b), nil
 }

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nullcard/nullcard/supervisor"
+)
+
+type delivered struct {
+	Delivery []time.Duration `json:"delivery_ns"` // from a child's last word to the news of its end
+	Wrong    int             `json:"wrong"`       // exit codes lost or somebody else's
+	Orphans  int             `json:"orphans"`
+	// Oldest is the greatest age of a zombie that was seen.
+	Oldest time.Duration `json:"oldest_zombie_ns"`
+}
+
+// supervise runs n children in waves.
+func supervise(n int) (delivered, error) {
+	var d delivered
+	watching, stop := context.WithCancel(context.Background())
+	oldest := make(chan time.Duration)
+	go func() { oldest <- oldestZombie(watching) }()
+	for first := 0; first < n; first += abreast {
+		if err := wave(first, min(abreast, n-first), &d); err != nil {
+			stop()
+			<-oldest
+			return d, err
+		}
+	}
+	stop()
+	d.Oldest = <-oldest
+	return d, nil
+}
+
+func wave(first, n int, d *delivered) error {
+	var mu sync.Mutex
+	said, ended := map[string]time.Time{}, map[string]supervisor.Event{}
+	var specs []supervisor.Spec
+	for i := range n {
+		name := "child" + strconv.Itoa(first+i)
+		specs = append(specs, supervisor.Spec{
+			Name: name,
+			// The orphan has a group of its own, or it would be ended with its
+			// parent.
+			Command: []string{"/bin/sh", "-c", fmt.Sprintf("setsid sleep 0.05 >/dev/null 2>&1 & date +%%s%%N; exit %d", code(first+i))},
+			Restart: supervisor.Restart{Policy: supervisor.Never},
+		})
+	}
+	s, err := supervisor.New(supervisor.Options{
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Output: func(l supervisor.Line) {
+			ns, err := strconv.ParseInt(strings.TrimSpace(string(l.Text)), 10, 64)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			said[l.Process] = time.Unix(0, ns)
+		},
+		Event: func(e supervisor.Event) {
+			if e.To == supervisor.Exited || e.To == supervisor.Failed {
+				mu.Lock()
+				defer mu.Unlock()
+				ended[e.Process] = e
+			}
+		},
+	}, specs)
+	if err != nil {
+		return err
+	}
+	_, _ = s.Run(context.Background()) // ends when all have ended; their codes are looked at below
+	for i := range n {
+		name := "child" + strconv.Itoa(first+i)
+		e, at := ended[name], said[name]
+		if e.Exit == nil || e.Exit.Code != code(first+i) || at.IsZero() {
+			d.Wrong++
+			continue
+		}
+		d.Delivery = append(d.Delivery, e.Time.Sub(at))
+	}
+	d.Orphans = int(s.Orphans())
+	return nil
+}
+
+func code(i int) int { return i % 126 }
+
+// oldestZombie looks for zombies until ctx ends.
+func oldestZombie(ctx context.Context) time.Duration {
+	seen := map[string]time.Time{}
+	var oldest time.Duration
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		now := time.Now()
+		there := map[string]bool{}
+		dirs, _ := os.ReadDir("/proc")
+		for _, dir := range dirs {
+			b, err := os.ReadFile("/proc/" + dir.Name() + "/stat")
+			if err != nil {
+				continue // no process, or gone
+			}
+			_, rest, _ := strings.Cut(string(b), ") ")
+			if !strings.HasPrefix(rest, "Z ") {
+				continue
+			}
+			there[dir.Name()] = true
+			if seen[dir.Name()].IsZero() {
+				seen[dir.Name()] = now
+			}
+			oldest = max(oldest, now.Sub(seen[dir.Name()]))
+		}
+		for pid := range seen {
+			if !there[pid] {
+				delete(seen, pid)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return oldest
+		}
+	}
+}
