@@ -98,9 +98,12 @@ func (e *Exit) UnmarshalJSON(b []byte) error {
 	*e = Exit{Code: v.Code, Signal: unix.SignalNum(v.Signal), Core: v.Core}
 	e.Rusage.Utime = syscall.NsecToTimeval(int64(v.User * 1e9))
 	e.Rusage.Stime = syscall.NsecToTimeval(int64(v.System * 1e9))
-	e.Rusage.Maxrss = v.RSS
+	fit(&e.Rusage.Maxrss, v.RSS)
 	return nil
 }
+
+// fit stores n in a field that is narrower on some machines.
+func fit[T ~int32 | ~int64](to *T, n int64) { *to = T(n) }
 
 func seconds(tv syscall.Timeval) float64 { return time.Duration(tv.Nano()).Seconds() }
 
