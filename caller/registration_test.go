@@ -1,9 +1,14 @@
 package caller
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nullcard/nullcard/config"
+	"github.com/nullcard/nullcard/supervisor"
 )
 
 func TestRetryPause(t *testing.T) {
@@ -54,6 +59,37 @@ func TestRegistrationIsDue(t *testing.T) {
 		time.Sleep(time.Hour)
 		if r.due(time.Now()) || r.failures != 0 {
 			t.Error("due although registered")
+		}
+	})
+}
+
+// The health check is where time passes for a caller that is ready.
+func TestHealthRegistersAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(config.Caller{Name: "alice"}, Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in strings.Builder
+		spec, inst := c.Spec(), &supervisor.Instance{Stdin: &in}
+		if err := c.current().console.attach(t.Context(), &in); err != nil {
+			t.Fatal(err)
+		}
+		failed := line("01:30:55.603            pjsua_acc.c  ....SIP registration failed, status=503 (Service Unavailable)")
+		failed.Time = time.Now()
+		spec.Output(failed)
+		for range 8 {
+			if err := spec.Health.Check(t.Context(), inst); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if in.String() != "rr\n" {
+			t.Errorf("pjsua was told %q within 8 s of a failure, want rr once", in.String())
+		}
+		// This pjsua does nothing of what it is told.
+		if err := spec.Stop.Ask(t.Context(), inst); err == nil || !strings.HasSuffix(in.String(), "q\n") {
+			t.Errorf("pjsua was told %q (%v), want q, and that it has not quit", in.String(), err)
 		}
 	})
 }
