@@ -113,4 +113,3 @@ func (o *oneWay) silent(now time.Time, up *upCalls, device, end string, peaks []
 	}
 	return 0
 }
-
