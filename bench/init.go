@@ -29,7 +29,7 @@ type initOptions struct {
 func parseInitFlags(args []string) (func(stack.TB) error, error) {
 	var o initOptions
 	f := flag.NewFlagSet("bench init", flag.ContinueOnError)
-	f.StringVar(&o.base, "image", "nullcard/testtools:dev", "the `image` with nullcard, to which Debian's tini, dumb-init, s6, runit and supervisord are added")
+	f.StringVar(&o.base, "image", "nullcard/testtools:dev", "the `image` with nullcard, beside Debian's tini, dumb-init, s6, runit and supervisord")
 	f.IntVar(&o.runs, "n", 10, "starts and kills `measured` of each")
 	f.IntVar(&o.children, "children", 2000, "`number` of children that are reaped")
 	f.IntVar(&o.idle, "idle", 10, "`seconds` that an idle supervisor is watched for")
@@ -174,20 +174,24 @@ func benchInit(t stack.TB, o initOptions) error {
 	return keep(o.json, map[string]any{"cores": runtime.NumCPU(), "peers": results, "delivery": d, "one_caller": caller})
 }
 
-// buildPeers adds the others to base.
+// debian is where the others come from.
+const debian = "debian:trixie-slim"
+
+// buildPeers makes an image with the others and base's nullcard.
 func buildPeers(ctx context.Context, base string) (string, error) {
 	const image = "nullcard/bench-init:dev"
 	build := exec.CommandContext(ctx, "docker", "build", "--quiet", "--tag", image, "-")
-	build.Stdin = strings.NewReader("FROM " + base + "\nUSER 0\n" +
-		"RUN apt-get update -q && apt-get install -q -y --no-install-recommends tini dumb-init s6 runit supervisor && rm -rf /var/lib/apt/lists/*\n")
+	build.Stdin = strings.NewReader("FROM " + debian + "\n" +
+		"RUN apt-get update -q && apt-get install -q -y --no-install-recommends tini dumb-init s6 runit supervisor && rm -rf /var/lib/apt/lists/*\n" +
+		"COPY --from=" + base + " /usr/local/bin/nullcard /usr/local/bin/\n")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build an image with the other inits: %w\n%s", err, out)
 	}
 	return image, nil
 }
 
-func (b *initBench) create(command ...string) (*stack.Container, error) {
-	c := b.s.Create(b.ctx, b.image, append(b.options, stack.Entrypoint(command...))...)
+func (b *initBench) create(image string, command ...string) (*stack.Container, error) {
+	c := b.s.Create(b.ctx, image, append(b.options, stack.Entrypoint(command...))...)
 	c.Start(b.ctx)
 	if b.o.prefer {
 		return c, preferAll()
@@ -203,7 +207,7 @@ func (b *initBench) start(p peer) (time.Duration, error) {
 	if p.bare {
 		command = append(command, program...)
 	}
-	c, err := b.create(command...)
+	c, err := b.create(b.image, command...)
 	if err != nil {
 		return 0, err
 	}
@@ -219,7 +223,7 @@ func (b *initBench) start(p peer) (time.Duration, error) {
 // killApp kills the program and tells when.
 const killApp = `for p in /proc/[0-9]*; do
 	read -r name <"$p/comm" 2>/dev/null && [ "$name" = sleep ] && date +%s%N && kill -9 "${p#/proc/}"
-done`
+done; true`
 
 // watch measures respawns and idle use, and reaping where p is a bare init.
 func (b *initBench) watch(p peer, r *initResult) error {
@@ -227,7 +231,7 @@ func (b *initBench) watch(p peer, r *initResult) error {
 	if p.bare {
 		command = append(append([]string{}, command...), program...)
 	}
-	c, err := b.create(command...)
+	c, err := b.create(b.image, command...)
 	if err != nil {
 		return err
 	}
@@ -280,7 +284,7 @@ func between(from, to string) (time.Duration, error) {
 func (b *initBench) brood(into any, command ...string) error {
 	ctx, cancel := context.WithTimeout(b.ctx, 3*time.Minute)
 	defer cancel()
-	c, err := b.create(command...)
+	c, err := b.create(b.image, command...)
 	if err != nil {
 		return err
 	}
@@ -299,7 +303,7 @@ func (b *initBench) brood(into any, command ...string) error {
 // caller is what nullcard with PulseAudio, a device, a caller and the API uses.
 func (b *initBench) caller() (idleUse, error) {
 	var u idleUse
-	c, err := b.create("nullcard", "run")
+	c, err := b.create(b.o.base, "nullcard", "run")
 	if err != nil {
 		return u, err
 	}

@@ -67,16 +67,11 @@ func orphan() (took time.Duration, ok bool, err error) {
 		return 0, false, fmt.Errorf("cannot watch an orphan: %w", err)
 	}
 	defer unix.Close(fd)
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	for {
-		if _, err := unix.Poll(poll, -1); err == nil {
-			break
-		} else if !errors.Is(err, unix.EINTR) {
-			return 0, false, err
-		}
-	}
 	// A pidfd tells of the end, not of the reaping.
-	ended := time.Now()
+	ended, err := waitEnd(fd)
+	if err != nil {
+		return 0, false, err
+	}
 	for time.Since(ended) < zombieLimit {
 		if errors.Is(unix.PidfdSendSignal(fd, 0, nil, 0), unix.ESRCH) {
 			return time.Since(ended), true, nil
@@ -84,4 +79,18 @@ func orphan() (took time.Duration, ok bool, err error) {
 		time.Sleep(20 * time.Microsecond)
 	}
 	return 0, false, nil
+}
+
+// waitEnd waits for the end of a process and returns when that was.
+func waitEnd(pidfd int) (time.Time, error) {
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		_, err := unix.Poll(poll, -1)
+		switch {
+		case err == nil:
+			return time.Now(), nil
+		case !errors.Is(err, unix.EINTR):
+			return time.Time{}, fmt.Errorf("cannot wait for the end of a process: %w", err)
+		}
+	}
 }

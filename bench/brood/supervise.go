@@ -11,11 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nullcard/nullcard/supervisor"
 )
 
 type delivered struct {
-	Delivery []time.Duration `json:"delivery_ns"` // from a child's last word to the news of its end
+	Delivery []time.Duration `json:"delivery_ns"` // from when a pidfd tells of a child's end to the supervisor's news of it
 	Wrong    int             `json:"wrong"`       // exit codes lost or somebody else's
 	Orphans  int             `json:"orphans"`
 	// Oldest is the greatest age of a zombie that was seen.
@@ -42,7 +44,8 @@ func supervise(n int) (delivered, error) {
 
 func wave(first, n int, d *delivered) error {
 	var mu sync.Mutex
-	said, ended := map[string]time.Time{}, map[string]supervisor.Event{}
+	ends, told := map[string]time.Time{}, map[string]supervisor.Event{}
+	var watchers sync.WaitGroup
 	var specs []supervisor.Spec
 	for i := range n {
 		name := "child" + strconv.Itoa(first+i)
@@ -50,26 +53,33 @@ func wave(first, n int, d *delivered) error {
 			Name: name,
 			// The orphan has a group of its own, or it would be ended with its
 			// parent.
-			Command: []string{"/bin/sh", "-c", fmt.Sprintf("setsid sleep 0.05 >/dev/null 2>&1 & date +%%s%%N; exit %d", code(first+i))},
+			Command: []string{"/bin/sh", "-c", fmt.Sprintf("setsid sleep 0.1 & sleep 0.05; exit %d", code(first+i))},
 			Restart: supervisor.Restart{Policy: supervisor.Never},
 		})
 	}
 	s, err := supervisor.New(supervisor.Options{
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Output: func(l supervisor.Line) {
-			ns, err := strconv.ParseInt(strings.TrimSpace(string(l.Text)), 10, 64)
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			said[l.Process] = time.Unix(0, ns)
-		},
 		Event: func(e supervisor.Event) {
-			if e.To == supervisor.Exited || e.To == supervisor.Failed {
+			switch e.To {
+			case supervisor.Ready:
+				fd, err := unix.PidfdOpen(e.PID, 0)
+				if err != nil {
+					return // missing below
+				}
+				watchers.Go(func() {
+					defer unix.Close(fd)
+					at, err := waitEnd(fd)
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					ends[e.Process] = at
+				})
+			case supervisor.Exited, supervisor.Failed:
 				mu.Lock()
 				defer mu.Unlock()
-				ended[e.Process] = e
+				told[e.Process] = e
 			}
 		},
 	}, specs)
@@ -77,14 +87,15 @@ func wave(first, n int, d *delivered) error {
 		return err
 	}
 	_, _ = s.Run(context.Background()) // ends when all have ended; their codes are looked at below
+	watchers.Wait()
 	for i := range n {
 		name := "child" + strconv.Itoa(first+i)
-		e, at := ended[name], said[name]
+		e, at := told[name], ends[name]
 		if e.Exit == nil || e.Exit.Code != code(first+i) || at.IsZero() {
 			d.Wrong++
 			continue
 		}
-		d.Delivery = append(d.Delivery, e.Time.Sub(at))
+		d.Delivery = append(d.Delivery, max(e.Time.Sub(at), 0))
 	}
 	d.Orphans = int(s.Orphans())
 	return nil
