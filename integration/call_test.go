@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,13 +38,7 @@ func TestCall(t *testing.T) {
 
 	t.Run("processes", func(t *testing.T) {
 		for _, c := range []*stack.Container{from, to} {
-			var names []string
-			for _, p := range c.Processes(ctx) {
-				names = append(names, p.Name)
-			}
-			if want := []string{"nullcard", "pulseaudio", "pjsua"}; !slices.Equal(names, want) {
-				t.Errorf("%s: processes %q, want %q", c.Name, names, want)
-			}
+			wantProcesses(ctx, t, c, "nullcard", "pulseaudio", "pjsua")
 		}
 	})
 	t.Run("both directions at once", func(t *testing.T) { duplex(ctx, t, from, to) })
@@ -108,11 +101,5 @@ func TestNullBackend(t *testing.T) {
 	from := caller(ctx, s, stack.Env("NULLCARD_AUDIO_BACKEND", "null"))
 	from.WaitLog(ctx, confirmed)
 	to.WaitLog(ctx, confirmed)
-	var names []string
-	for _, p := range from.Processes(ctx) {
-		names = append(names, p.Name)
-	}
-	if want := []string{"nullcard", "pjsua"}; !slices.Equal(names, want) {
-		t.Errorf("processes %q, want %q", names, want)
-	}
+	wantProcesses(ctx, t, from, "nullcard", "pjsua")
 }

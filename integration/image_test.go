@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,16 +26,12 @@ func TestImageNeedsNothing(t *testing.T) {
 	if uid := strings.TrimSpace(c.MustExec(ctx, stack.Cmd("id", "-u")).Stdout); uid == "0" {
 		t.Error("uid is 0")
 	}
-	var names []string
 	for _, p := range c.Processes(ctx) {
-		names = append(names, p.Name)
 		if p.UID == "0" || p.UID == "root" {
 			t.Errorf("%s runs as root", p.Name)
 		}
 	}
-	if want := []string{"nullcard", "pulseaudio", "sleep"}; !slices.Equal(names, want) {
-		t.Errorf("processes %q, want %q", names, want)
-	}
+	wantProcesses(ctx, t, c, "nullcard", "pulseaudio", "sleep")
 }
 
 // As any uid, with and without the group root, with and without a writable

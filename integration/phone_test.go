@@ -49,6 +49,18 @@ func waitReady(ctx context.Context, c *stack.Container) {
 	c.WaitExec(ctx, stack.Cmd("nullcard", "health"))
 }
 
+// wantProcesses wants these in c, in the order of their start, and no others.
+func wantProcesses(ctx context.Context, t *testing.T, c *stack.Container, want ...string) {
+	t.Helper()
+	var names []string
+	for _, p := range c.Processes(ctx) {
+		names = append(names, p.Name)
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("%s has the processes %q, want %q", c.Name, names, want)
+	}
+}
+
 // playTone feeds a tone into the microphone of c for d, in the background.
 func playTone(ctx context.Context, c *stack.Container, freq int, d time.Duration) *stack.Execution {
 	return c.Spawn(ctx, stack.Cmd("nullcard", "tone", "--freq", strconv.Itoa(freq), "--level", "-12", "--duration", d.String()))

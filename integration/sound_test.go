@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,13 +31,7 @@ func TestNoSound(t *testing.T) {
 	if !strings.HasPrefix(r.Stdout, "degraded: pulseaudio ") {
 		t.Errorf("health says %q, want why it is degraded", r.Stdout)
 	}
-	var names []string
-	for _, p := range from.Processes(ctx) {
-		names = append(names, p.Name)
-	}
-	if want := []string{"nullcard", "pjsua"}; !slices.Equal(names, want) {
-		t.Errorf("processes %q, want %q", names, want)
-	}
+	wantProcesses(ctx, t, from, "nullcard", "pjsua")
 
 	from.Mark(ctx)
 	from.MustExec(ctx, stack.Cmd("touch", "/run/nullcard/mended"))
