@@ -29,8 +29,8 @@ type StopPlan struct {
 // SplitStop splits budget over the reverse dependency order: a process is
 // asked to stop once all that need it have stopped. When the graces along the
 // longest chain exceed the budget, all are cut in proportion. A process that
-// needs less leaves the rest to those after it. Needs must be acyclic and
-// known, as [New] makes sure.
+// needs less leaves the rest to those after it. Specs that [New] would refuse,
+// for needs in a circle, give some plan, too.
 func SplitStop(specs []Spec, budget time.Duration) StopPlan {
 	dependents := map[string][]Spec{}
 	for _, s := range specs {
@@ -44,6 +44,7 @@ func SplitStop(specs []Spec, budget time.Duration) StopPlan {
 		if t, done := plan.Kill[s.Name]; done {
 			return t
 		}
+		plan.Kill[s.Name] = 0 // where a circle is cut
 		var begin time.Duration
 		for _, d := range dependents[s.Name] {
 			begin = max(begin, end(d))

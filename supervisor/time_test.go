@@ -342,7 +342,8 @@ func TestSplitStop(t *testing.T) {
 		"just fits": {[]Spec{spec("a", s)}, s + budgetReserve, map[string]time.Duration{"a": s}, s + budgetReserve, true},
 		"a task": {[]Spec{spec("a", s), {Name: "b", Stop: Stop{Grace: 4 * s}, Oneshot: true, Needs: []string{"a"}}, spec("c", 2*s, "b")}, 8 * s,
 			map[string]time.Duration{"c": 2 * s, "b": 4 * s, "a": 5 * s}, 5*s + budgetReserve, true},
-		"a loner": {[]Spec{spec("a", s), spec("b", s, "a"), spec("x", 4*s)}, 8 * s, map[string]time.Duration{"b": s, "a": 2 * s, "x": 4 * s}, 4*s + budgetReserve, true},
+		"a circle": {[]Spec{spec("a", s, "b"), spec("b", 2*s, "a")}, 8 * s, map[string]time.Duration{"a": 3 * s, "b": 2 * s}, 3*s + budgetReserve, true},
+		"a loner":  {[]Spec{spec("a", s), spec("b", s, "a"), spec("x", 4*s)}, 8 * s, map[string]time.Duration{"b": s, "a": 2 * s, "x": 4 * s}, 4*s + budgetReserve, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := SplitStop(c.specs, c.budget)
