@@ -66,6 +66,7 @@ func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	if err := carryOut(ctx, d, facts, p, cache, out); err != nil {
 		return err
 	}
+	removeReplaced(ctx, d, facts.Images)
 	fmt.Fprintf(out, "built %s in %s\n", strings.Join(p.Targets, ", "), since(start))
 	return nil
 }
@@ -89,7 +90,7 @@ func observe(ctx context.Context, d docker, targets []string, force bool) (Facts
 	}
 	for _, name := range targets {
 		image := Image{Target: name, Name: imageName(name), Want: hashes[name]}
-		_, image.Have, err = d.image(ctx, image.Name, inputsLabel)
+		image.ID, image.Have, err = d.image(ctx, image.Name, inputsLabel)
 		if err != nil {
 			return f, err
 		}

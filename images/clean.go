@@ -70,3 +70,19 @@ func removeImages(ctx context.Context, d docker, out io.Writer) error {
 	}
 	return errs
 }
+
+// removeReplaced removes what the images were before this build, lest each
+// build leave a set behind: dependents before their bases. What has another
+// tag, a container or a dependent stays, and so does what can't be removed.
+func removeReplaced(ctx context.Context, d docker, before []Image) {
+	for i := len(before) - 1; i >= 0; i-- {
+		id := before[i].ID
+		if id == "" {
+			continue
+		}
+		tags, err := d.output(ctx, "image", "inspect", "--format", "{{len .RepoTags}}", id)
+		if err == nil && tags == "0" {
+			_, _ = d.output(ctx, "image", "rm", id)
+		}
+	}
+}

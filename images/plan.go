@@ -42,6 +42,7 @@ type Image struct {
 	Name   string // its tag
 	Want   string // hash of its inputs as they are now
 	Have   string // hash of the inputs it was built from, "" when there is no such image
+	ID     string // the engine's id for it, "" when there is no such image
 }
 
 // Plan says what will be done, in order: Debian, then Builder, then Targets.
