@@ -123,8 +123,9 @@ func TestOtherClientsHearAndAreHeard(t *testing.T) {
 		find(t, pcm.S16.Decode(nil, b.Bytes()))
 	})
 	t.Run("we hear what pacat plays", func(t *testing.T) {
-		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 2*time.Second)
-		cmd := exec.CommandContext(t.Context(), "pacat", "--raw", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=20")
+		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 3*time.Second)
+		// With its usual buffer; a short one has gaps when the machine is busy.
+		cmd := exec.CommandContext(t.Context(), "pacat", "--raw", "--rate=16000", "--channels=1", "--format=s16le")
 		cmd.Env = env
 		cmd.Stdin = bytes.NewReader(pcm.EncodeS16(nil, sound))
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -134,7 +135,7 @@ func TestOtherClientsHearAndAreHeard(t *testing.T) {
 		find(t, heard)
 	})
 	t.Run("arecord hears what we feed", func(t *testing.T) {
-		cmd := exec.CommandContext(t.Context(), "arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "16000", "-c", "1", "-d", "2")
+		cmd := exec.CommandContext(t.Context(), "arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "16000", "-c", "1", "-d", "3")
 		cmd.Env = env
 		var b, errout bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &b, &errout
@@ -151,7 +152,7 @@ func TestOtherClientsHearAndAreHeard(t *testing.T) {
 		find(t, pcm.S16.Decode(nil, b.Bytes()))
 	})
 	t.Run("we hear what aplay plays", func(t *testing.T) {
-		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 2*time.Second)
+		result := capture(t, dial(t, s), StreamOptions{Device: Device{Name: "virtual"}.SpeakerMonitor(), Format: f}, 3*time.Second)
 		cmd := exec.CommandContext(t.Context(), "aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", "16000", "-c", "1")
 		cmd.Env = env
 		cmd.Stdin = bytes.NewReader(pcm.EncodeS16(nil, sound))
