@@ -62,9 +62,6 @@ type Options struct {
 	Needs []string
 	// Critical makes the caller's end the supervisor's end.
 	Critical bool
-	// AwaitRegistration makes an account with a registrar ready only once it is
-	// registered. Its process has to have the time for it: Spec sets no limit.
-	AwaitRegistration bool
 	// Program is pjsua's name or path; empty means Program.
 	Program string
 	// Output receives pjsua's lines, without the console's menu. It must not
@@ -133,7 +130,7 @@ func (c *Caller) Name() string { return c.cfg.Name }
 func (c *Caller) Spec() supervisor.Spec {
 	r := c.cfg.Restart
 	var limit time.Duration
-	if c.opt.AwaitRegistration && c.cfg.SIP.Registrar != "" {
+	if c.cfg.SIP.Registrar != "" {
 		limit = registrationLimit
 	}
 	return supervisor.Spec{
@@ -216,15 +213,17 @@ func (c *Caller) ready(ctx context.Context, inst *supervisor.Instance) error {
 	if err := r.console.attach(ctx, inst.Stdin); err != nil {
 		return err
 	}
+	prompt, cancel := context.WithTimeout(ctx, supervisor.DefaultReadyTimeout)
+	defer cancel()
 	select {
 	case <-r.started:
-	case <-ctx.Done():
+	case <-prompt.Done():
 		if why := r.failure(); why != "" {
 			return fmt.Errorf("pjsua did not start: %s", why)
 		}
-		return fmt.Errorf("pjsua did not start: %w", context.Cause(ctx))
+		return fmt.Errorf("pjsua did not start: %w", context.Cause(prompt))
 	}
-	if c.opt.AwaitRegistration && c.cfg.SIP.Registrar != "" {
+	if c.cfg.SIP.Registrar != "" {
 		return c.awaitRegistration(ctx, r)
 	}
 	return nil

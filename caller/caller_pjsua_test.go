@@ -132,7 +132,7 @@ func TestRegistrationFails(t *testing.T) {
 			r.answer(answer)
 			p := newPhone(t, config.Caller{Name: "alice", SIP: config.SIP{
 				ID: "sip:alice@127.0.0.1", Registrar: r.uri(), Username: "alice", PasswordFile: secret(t, "x"),
-			}}, null).started()
+			}}, null).running()
 			e := p.wait(RegistrationFailed)
 			if got := fmt.Sprintf("%d %s", e.Code, e.Reason); got != answer || !strings.Contains(e.Cause, want) {
 				t.Errorf("failed with %q, cause %q; want %q, %q", got, e.Cause, answer, want)
@@ -156,7 +156,7 @@ func TestRegistersAgain(t *testing.T) {
 	r.answer("503 Service Unavailable")
 	p := newPhone(t, config.Caller{Name: "alice", SIP: config.SIP{
 		ID: "sip:alice@127.0.0.1", Registrar: r.uri(), Username: "alice", PasswordFile: secret(t, "x"),
-	}}, Options{NullAudio: true, AwaitRegistration: true}).start()
+	}}, Options{NullAudio: true}).start()
 	ready := make(chan error, 1)
 	go func() { ready <- p.spec.Ready(t.Context(), p.inst) }()
 	p.wait(RegistrationFailed)
@@ -187,7 +187,7 @@ func TestQuitWhileRegistering(t *testing.T) {
 	bob := newPhone(t, config.Caller{Name: "bob", AutoAnswer: 200}, null).started()
 	p := newPhone(t, config.Caller{Name: "alice", Dial: bob.uri, SIP: config.SIP{
 		ID: "sip:alice@127.0.0.1", Registrar: "sip:" + conn.LocalAddr().String(), Username: "alice", PasswordFile: secret(t, "x"),
-	}}, null).started()
+	}}, null).running()
 	p.wait(Confirmed)
 	bob.wait(Confirmed)
 	start := time.Now()

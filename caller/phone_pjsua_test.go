@@ -212,6 +212,18 @@ func (p *phone) started() *phone {
 	return p
 }
 
+// running waits until pjsua reads its console, registered or not.
+func (p *phone) running() *phone {
+	p.t.Helper()
+	p.start()
+	ctx, cancel := context.WithCancel(p.t.Context())
+	ready := make(chan error, 1)
+	go func() { ready <- p.spec.Ready(ctx, p.inst) }()
+	p.t.Cleanup(func() { cancel(); <-ready })
+	p.wait(Started)
+	return p
+}
+
 // wait returns the first event of that kind, also one that happened already,
 // of those not taken by an earlier wait.
 func (p *phone) wait(kind Kind) Event {

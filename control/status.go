@@ -8,6 +8,7 @@ package control
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nullcard/nullcard/audio"
@@ -44,6 +45,18 @@ type Caller struct {
 	Cure         string      `json:"cure,omitempty"`
 }
 
+// Problem says in words what the registrar's last answer was.
+func (c Caller) Problem() string {
+	var s string
+	if c.Code != 0 {
+		s = fmt.Sprintf("%d %s", c.Code, c.Reason)
+	}
+	if c.Cause != "" {
+		s += fmt.Sprintf(" (%s; %s)", c.Cause, c.Cure)
+	}
+	return strings.TrimSpace(s)
+}
+
 // Ready tells whether every process does its work, and if not, what is in the
 // way. A process that has ended for good with success is in nobody's way.
 // Degraded is ready: a restart of the container would not help.
@@ -56,6 +69,11 @@ func (s Status) Ready() (ok bool, reason string) {
 		reason = fmt.Sprintf("%s is %s", p.Name, p.State)
 		if p.Cause != "" {
 			reason += ": " + p.Cause
+		}
+		for _, c := range s.Callers {
+			if c.Name == p.Name && c.Registration == caller.RegistrationFailed {
+				reason += ": registration failed: " + c.Problem()
+			}
 		}
 		return false, reason
 	}

@@ -40,14 +40,7 @@ var statusCommand = command{
 			return err
 		}
 		for _, c := range s.Callers {
-			fmt.Fprintf(std.out, "%s: %s", c.Name, c.Registration)
-			if c.Code != 0 {
-				fmt.Fprintf(std.out, " %d %s", c.Code, c.Reason)
-			}
-			if c.Cause != "" {
-				fmt.Fprintf(std.out, " (%s; %s)", c.Cause, c.Cure)
-			}
-			fmt.Fprintln(std.out)
+			fmt.Fprintf(std.out, "%s: %s %s\n", c.Name, c.Registration, c.Problem())
 		}
 		if s.Degraded != "" {
 			fmt.Fprintln(std.out, "degraded:", s.Degraded)

@@ -185,6 +185,9 @@ func TestWrongPassword(t *testing.T) {
 	if a.Code != 401 || !strings.Contains(a.Cause, "does not accept the password") || !strings.Contains(a.Cure, "sip.password_file") {
 		t.Errorf("the account is %+v, want 401, the password as its cause, and the file to check", a)
 	}
+	if r := c.Exec(ctx, stack.Cmd("nullcard", "health")); r.Code != 1 || !strings.Contains(r.Stderr, "alice is starting: registration failed: 401 ") {
+		t.Errorf("health: exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
 	c.WaitLog(ctx, regexp.MustCompile(`level=WARN .*does not accept the password.* caller=alice .*password_file`))
 	c.MustExec(ctx, stack.Cmd("nullcard", "call", "dial", "sip:callee"))
 	to.WaitLog(ctx, confirmed)
