@@ -80,6 +80,21 @@ func TestAskThatFails(t *testing.T) {
 	}
 }
 
+// A probe that ignores its context is left behind, within the stop budget.
+func TestProbeThatIgnoresItsContext(t *testing.T) {
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	r := begin(t, Options{StopBudget: 500 * time.Millisecond}, Spec{Name: "it", Command: self("sleep"), ReadyTimeout: time.Hour,
+		Ready: func(context.Context, *Instance) error { <-release; return nil }})
+	r.reached("it", Starting, 1)
+	r.signals <- syscall.SIGTERM
+	began := time.Now()
+	r.expect(0)
+	if took := time.Since(began); took > taskPatience {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // An Ask that writes more than the process reads must not hold up the end.
 func TestAskThatBlocksOnStdin(t *testing.T) {
 	r := begin(t, Options{}, Spec{Name: "it", Command: self("sleep"), Stdin: true, Stop: Stop{Grace: 100 * time.Millisecond,

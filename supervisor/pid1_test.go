@@ -28,6 +28,7 @@ type part struct {
 	Critical, Oneshot, Forward, InheritStdin bool
 	Grace                                    time.Duration
 	Restart                                  Restart
+	User                                     string
 }
 
 // wire is a play on its way.
@@ -65,7 +66,7 @@ func playJSON(t *testing.T, p play) string {
 		Rewrite          map[syscall.Signal]syscall.Signal
 	}{p.Init.Group, p.Init.Subreaper, p.Init.Success, p.Init.Rewrite}, Command: p.Command}
 	for _, s := range p.Specs {
-		w.Specs = append(w.Specs, part{s.Name, s.Command, s.Needs, s.Critical, s.Oneshot, s.Forward, s.InheritStdin, s.Stop.Grace, s.Restart})
+		w.Specs = append(w.Specs, part{s.Name, s.Command, s.Needs, s.Critical, s.Oneshot, s.Forward, s.InheritStdin, s.Stop.Grace, s.Restart, s.Limits.User})
 	}
 	b, err := json.Marshal(w)
 	must(t, err)
@@ -82,7 +83,7 @@ func readPlay() play {
 	p.Init.Group, p.Init.Subreaper, p.Init.Success, p.Init.Rewrite = w.Init.Group, w.Init.Subreaper, w.Init.Success, w.Init.Rewrite
 	for _, s := range w.Specs {
 		p.Specs = append(p.Specs, Spec{Name: s.Name, Command: s.Command, Needs: s.Needs, Critical: s.Critical, Oneshot: s.Oneshot,
-			Forward: s.Forward, InheritStdin: s.InheritStdin, Stop: Stop{Grace: s.Grace}, Restart: s.Restart})
+			Forward: s.Forward, InheritStdin: s.InheritStdin, Stop: Stop{Grace: s.Grace}, Restart: s.Restart, Limits: Limits{User: s.User}})
 	}
 	return p
 }
@@ -310,17 +311,22 @@ func TestSubreaper(t *testing.T) {
 
 // Nobody is left when the supervisor itself is killed.
 func TestKilledSupervisorLeavesNobody(t *testing.T) {
-	mark := fmt.Sprintf("say mark%d", time.Now().UnixNano())
-	th := perform(t, "supervise", play{Specs: []Spec{{Name: "it", Command: self(mark, "say up", "sleep")}}}, false)
-	th.until("up")
-	th.signal(syscall.SIGKILL)
-	th.ends(-1)
-	limit := time.After(patience)
-	for len(withArgument(t, mark)) > 0 {
-		select {
-		case <-limit:
-			t.Fatal("the process lives on")
-		case <-time.After(time.Millisecond):
-		}
+	helper := openHelper(t)
+	for _, user := range []string{"", "12345"} {
+		t.Run("user "+user, func(t *testing.T) {
+			mark := fmt.Sprintf("say mark%d", time.Now().UnixNano())
+			th := perform(t, "supervise", play{Specs: []Spec{{Name: "it", Command: []string{helper, mark, "say up", "sleep"}, Limits: Limits{User: user}}}}, false)
+			th.until("up")
+			th.signal(syscall.SIGKILL)
+			th.ends(-1)
+			limit := time.After(patience)
+			for len(withArgument(t, mark)) > 0 {
+				select {
+				case <-limit:
+					t.Fatal("the process lives on")
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
 	}
 }

@@ -114,7 +114,7 @@ const taskPatience = 2 * time.Second
 func (p *process) awaitTasks() {
 	done := make(chan struct{})
 	go func() { p.inst.tasks.Wait(); close(done) }()
-	t := time.NewTimer(taskPatience)
+	t := time.NewTimer(p.sup.within(taskPatience))
 	defer t.Stop()
 	select {
 	case <-done:

@@ -369,6 +369,16 @@ func (s *Supervisor) flush(late *lateLog) {
 	late.close(ctx)
 }
 
+// within is d, cut to what is left of the stop budget while stopping.
+func (s *Supervisor) within(d time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopping {
+		return d
+	}
+	return min(d, max(lastWord, time.Until(s.stopBegan.Add(s.opts.StopBudget))))
+}
+
 // rouse makes a process read its orders. It never blocks.
 func (p *process) rouse() {
 	select {
