@@ -17,7 +17,7 @@ demo: images ## place a real call between two containers without a sound card an
 	$(GO) run ./integration/demo -image $(IMAGE)
 
 .PHONY: test
-test: format vet lint unit images inside suite ## everything that proves the project
+test: format vet lint unit images bake inside suite ## everything that proves the project
 
 .PHONY: build
 build: ## the nullcard binary, in out/
@@ -35,18 +35,23 @@ format: ## fail when a file is not formatted by gofmt
 .PHONY: vet
 vet: ## go vet, with every build tag
 	@echo "== vet"
-	@$(GO) vet -tags pulse,pjsua ./...
+	@$(GO) vet -tags pulse,pjsua,buildx ./...
 
 .PHONY: lint
 lint: ## staticcheck, with every build tag
 	@echo "== staticcheck"
-	@$(TOOLS) staticcheck -tags pulse,pjsua ./...
+	@$(TOOLS) staticcheck -tags pulse,pjsua,buildx ./...
 
 .PHONY: unit
 unit: ## tests that need nothing but Go and a C compiler, with -race
 	@tools/need cc gcc libc6-dev
 	@echo "== unit tests"
 	@$(GO) test -race $$($(GO) list ./... | grep -Ev '/integration(/stack)?$$')
+
+.PHONY: bake
+bake: images ## tests of docker-bake.hcl, with the buildx that the images were built by
+	@echo "== bake"
+	@$(GO) test -tags buildx -run Bake ./images
 
 # The tests of $(1), built with tag $(2), run in a container: as a user
 # without a name, and with nothing writable but a tmpfs. The binary is static
