@@ -133,3 +133,17 @@ func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
 }
+
+// purest returns that part of a clip in which freq has most of the power. A
+// packet that comes late, on a machine that is busy, splatters over all
+// frequencies for a moment; what does not belong into a call is there all the
+// time.
+func purest(clip signal.Clip, freq float64, length time.Duration) signal.Clip {
+	best := clip.Slice(0, length)
+	for at := length / 4; at+length <= clip.Duration(); at += length / 4 {
+		if part := clip.Slice(at, at+length); part.ToneLevel(freq) > best.ToneLevel(freq) {
+			best = part
+		}
+	}
+	return best
+}
