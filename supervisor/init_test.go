@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -82,6 +83,24 @@ func sendAndHear(n int, also string) func(*theatre) {
 		if heard != n {
 			th.t.Errorf("%d heard the signal, want %d", heard, n)
 		}
+	}
+}
+
+// With -g, what the command leaves behind in its group is asked to end; without,
+// it is left alone.
+func TestInitAndTheRestOfTheGroup(t *testing.T) {
+	for _, group := range []bool{true, false} {
+		t.Run(fmt.Sprint("group ", group), func(t *testing.T) {
+			t.Parallel()
+			gate := t.TempDir() + "/gate"
+			th := perform(t, "init", play{Init: Init{Subreaper: true, Group: group},
+				Command: self("fork tell 15/touch "+strings.ReplaceAll(gate, "/", "\\")+"/wait 1s", "until "+gate, "exit 0")}, false)
+			th.ends(0)
+			heard := slices.Contains(th.rest(), "signal 15")
+			if heard != group {
+				t.Errorf("signal heard: %v", heard)
+			}
+		})
 	}
 }
 

@@ -129,6 +129,7 @@ func helper(steps []string) int {
 			}
 			return 9
 		case "touch":
+			arg = strings.ReplaceAll(arg, "\\", "/") // for fork, which splits at /
 			if err := os.WriteFile(arg, nil, 0o600); err != nil {
 				return 99
 			}
