@@ -111,6 +111,7 @@ type idleUse struct {
 // delivery is what the supervisor of nullcard did with children of its own.
 type delivery struct {
 	Delivery []time.Duration `json:"delivery_ns"`
+	Final    []time.Duration `json:"final_ns"`
 	Wrong    int             `json:"wrong"`
 	Orphans  int             `json:"orphans"`
 	Oldest   time.Duration   `json:"oldest_zombie_ns"`

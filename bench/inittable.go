@@ -55,8 +55,8 @@ func initTable(o initOptions, results map[string]*initResult, d delivery, caller
 	p99 := percentile(d.Delivery, 99)
 	fmt.Fprintf(&b, "\nnullcard's supervisor, %d children that leave %d orphans: %d statuses lost or wrong (target 0: %s)\n",
 		len(d.Delivery)+d.Wrong, d.Orphans, d.Wrong, met(d.Wrong == 0))
-	fmt.Fprintf(&b, "a child's end (by its pidfd) → the supervisor's news of it: p50 %s, p99 %s ms (target ≤ %s ms: %s)\n",
-		ms(percentile(d.Delivery, 50)), ms(p99), ms(deliveryTarget), met(p99 <= deliveryTarget))
+	fmt.Fprintf(&b, "a child's end (by its pidfd) → its owner has the status: p50 %s, p99 %s ms (target ≤ %s ms: %s); → its group is seen to be empty: p50 %s, p99 %s ms\n",
+		ms(percentile(d.Delivery, 50)), ms(p99), ms(deliveryTarget), met(p99 <= deliveryTarget), ms(percentile(d.Final, 50)), ms(percentile(d.Final, 99)))
 	fmt.Fprintf(&b, "oldest zombie: %s ms (target ≤ %s ms: %s)\n", ms(d.Oldest), ms(zombieTarget), met(d.Oldest <= zombieTarget))
 	fmt.Fprintf(&b, "memory with one caller: %.1f MiB (target ≤ %d MiB: %s); CPU %.3f %% (target ≤ %.1f %%: %s)\n",
 		float64(caller.RSS)/1024, rssTarget/1024, met(caller.RSS <= rssTarget), caller.cpu(), cpuTarget, met(caller.cpu() <= cpuTarget))

@@ -17,7 +17,11 @@ import (
 )
 
 type delivered struct {
-	Delivery []time.Duration `json:"delivery_ns"` // from when a pidfd tells of a child's end to the supervisor's news of it
+	// Delivery is from when a pidfd tells of a child's end to when the
+	// process' owner acts on it, Final to when its group was seen to be empty
+	// and the process is reported as ended.
+	Delivery []time.Duration `json:"delivery_ns"`
+	Final    []time.Duration `json:"final_ns"`
 	Wrong    int             `json:"wrong"`       // exit codes lost or somebody else's
 	Orphans  int             `json:"orphans"`
 	// Oldest is the greatest age of a zombie that was seen.
@@ -44,7 +48,7 @@ func supervise(n int) (delivered, error) {
 
 func wave(first, n int, d *delivered) error {
 	var mu sync.Mutex
-	ends, told := map[string]time.Time{}, map[string]supervisor.Event{}
+	ends, news, told := map[string]time.Time{}, map[string]time.Time{}, map[string]supervisor.Event{}
 	var watchers sync.WaitGroup
 	var specs []supervisor.Spec
 	for i := range n {
@@ -76,6 +80,10 @@ func wave(first, n int, d *delivered) error {
 					defer mu.Unlock()
 					ends[e.Process] = at
 				})
+			case supervisor.Stopping:
+				mu.Lock()
+				defer mu.Unlock()
+				news[e.Process] = e.Time
 			case supervisor.Exited, supervisor.Failed:
 				mu.Lock()
 				defer mu.Unlock()
@@ -95,7 +103,8 @@ func wave(first, n int, d *delivered) error {
 			d.Wrong++
 			continue
 		}
-		d.Delivery = append(d.Delivery, max(e.Time.Sub(at), 0))
+		d.Delivery = append(d.Delivery, max(news[name].Sub(at), 0))
+		d.Final = append(d.Final, max(e.Time.Sub(at), 0))
 	}
 	d.Orphans = int(s.Orphans())
 	return nil
