@@ -22,7 +22,7 @@ type delivered struct {
 	// and the process is reported as ended.
 	Delivery []time.Duration `json:"delivery_ns"`
 	Final    []time.Duration `json:"final_ns"`
-	Wrong    int             `json:"wrong"`       // exit codes lost or somebody else's
+	Wrong    int             `json:"wrong"` // exit codes lost or somebody else's
 	Orphans  int             `json:"orphans"`
 	// Oldest is the greatest age of a zombie that was seen.
 	Oldest time.Duration `json:"oldest_zombie_ns"`
