@@ -59,6 +59,6 @@
 // While a Supervisor runs, this package reaps all children of the program, as
 // PID 1 must. Each exit status goes to the process it belongs to. Children
 // that the program starts by other means (os/exec) are left to their own
-// waiter for a second as long as they stay in the program's process group;
+// waiter for 800 ms as long as they stay in the program's process group;
 // after that, and everywhere else, a child nobody asked for is an orphan.
 package supervisor

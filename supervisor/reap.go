@@ -16,7 +16,7 @@ import (
 
 // foreignGrace is how long a dead child that was started by other means than
 // this package is left to its own waiter.
-const foreignGrace = time.Second
+const foreignGrace = 800 * time.Millisecond
 
 // reaper collects the exit status of all children of this program. It peeks
 // at a dead child, and reaps exactly that one, under the lock that is also
