@@ -13,7 +13,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: demo
-demo: images ## place a real call between two containers without a sound card and measure it
+demo: ## place a real call between two containers without a sound card and measure it
+	$(GO) run ./images build --group demo
 	$(GO) run ./integration/demo -image $(IMAGE)
 
 .PHONY: test
@@ -62,7 +63,7 @@ define run_inside
 @$(GO) test -c -race -tags $(2) -ldflags '-linkmode=external -extldflags=-static' -o out/inside/$(2).test ./$(1) 2>&1 | grep -v 'statically linked' || test -x out/inside/$(2).test
 @docker run --rm -i --label org.nullcard.test=inside --user 12345 --read-only --tmpfs /tmp:exec --tmpfs /run/nullcard \
 	--cap-drop ALL --security-opt no-new-privileges --entrypoint sh nullcard/testtools:dev \
-	-c 'cat >/tmp/t && chmod +x /tmp/t && cd /tmp && exec /tmp/t -test.timeout 5m' <out/inside/$(2).test
+	-c 'cat >/tmp/t && chmod +x /tmp/t && cd /tmp && exec /tmp/t -test.timeout 5m $(3)' <out/inside/$(2).test
 endef
 
 .PHONY: inside
@@ -70,6 +71,7 @@ inside: images ## tests that need real PulseAudio and pjsua, inside a container
 	@tools/need cc gcc libc6-dev
 	@rm -rf out/inside
 	$(call run_inside,audio,pulse)
+	$(call run_inside,entrypoint,pulse,-test.run Pulse)
 	$(call run_inside,caller,pjsua)
 
 .PHONY: suite

@@ -57,8 +57,13 @@ group "default" {
   targets     = ["base", "app", "pjsua2"]
 }
 
+group "demo" {
+  description = "what make demo needs: a voice comes from testtools"
+  targets     = ["base", "app", "testtools"]
+}
+
 group "test" {
-  description = "these and the one that the tests use"
+  description = "all of them"
   targets     = ["base", "app", "pjsua2", "testtools"]
 }
 

@@ -17,7 +17,7 @@ import (
 
 func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("images build", flag.ContinueOnError)
-	group := flags.String("group", "default", "the `group` of images: default (base, app, pjsua2) or test (testtools, too)")
+	group := flags.String("group", "default", "the `group` of images: default (base, app, pjsua2), demo (base, app, testtools) or test (all)")
 	dryRun := flags.Bool("n", false, "say what would be done and why, and do nothing")
 	force := flags.Bool("force", false, "build images that are up to date, too (unchanged steps still come from the cache)")
 	if err := parseFlags(flags, args); err != nil {
@@ -25,7 +25,7 @@ func runBuild(ctx context.Context, args []string, out io.Writer) error {
 	}
 	targets, ok := groups[*group]
 	if !ok || flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "images build: -group is default or test, and there are no arguments\n")
+		fmt.Fprintf(os.Stderr, "images build: -group is default, demo or test, and there are no arguments\n")
 		return errUsage
 	}
 

@@ -38,6 +38,7 @@ var chain = []target{
 // groups are docker-bake.hcl's groups.
 var groups = map[string][]string{
 	"default": {"base", "app", "pjsua2"},
+	"demo":    {"base", "app", "testtools"},
 	"test":    {"base", "app", "pjsua2", "testtools"},
 }
 

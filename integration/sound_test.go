@@ -75,19 +75,30 @@ func TestSoundFailureEnds(t *testing.T) {
 // A sound server that others run: nullcard waits for it, makes its devices
 // there, and waits again when it goes away.
 func TestExternalServer(t *testing.T) {
+	const dir = "/run/nullcard/theirs"
+	t.Run("PulseAudio", func(t *testing.T) {
+		externalServer(t, *image, "unix:"+dir+"/native", "pulseaudio", "mkdir -p -m 700 "+dir+"; export PULSE_RUNTIME_PATH="+dir+" PULSE_STATE_PATH="+dir+
+			"; pulseaudio -n -L 'module-native-protocol-unix socket="+dir+"/native auth-anonymous=1' -L 'module-null-sink sink_name=theirs'"+
+			" --daemonize=yes --use-pid-file=no --exit-idle-time=-1 --realtime=no --high-priority=no")
+	})
+	t.Run("PipeWire", func(t *testing.T) {
+		externalServer(t, *toolsImage, "unix:"+dir+"/pulse/native", "pipewire-pulse", "mkdir -p -m 700 "+dir+"; export XDG_RUNTIME_DIR="+dir+" HOME="+dir+`
+			for p in pipewire wireplumber pipewire-pulse; do
+				pidof "$p" >/dev/null || setsid "$p" >/dev/null 2>&1 </dev/null &
+			done`)
+	})
+}
+
+// externalServer runs nullcard on a server that start starts and that ends with
+// process, twice.
+func externalServer(t *testing.T, image, server, process, start string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	const (
-		dir    = "/run/nullcard/theirs"
-		server = "pulseaudio -n -L 'module-native-protocol-unix socket=" + dir + "/native auth-anonymous=1' -L 'module-null-sink sink_name=theirs'" +
-			" --daemonize=yes --use-pid-file=no --exit-idle-time=-1 --realtime=no --high-priority=no"
-	)
-	start := stack.Shell("export PULSE_RUNTIME_PATH=" + dir + " PULSE_STATE_PATH=" + dir + "; mkdir -p -m 700 " + dir + " && " + server)
-	c := stack.New(t).Run(ctx, *image, stack.Hardened(), stack.Args("sleep", "infinity"),
-		stack.Env("NULLCARD_AUDIO_BACKEND", "external"), stack.Env("PULSE_SERVER", "unix:"+dir+"/native"))
+	c := stack.New(t).Run(ctx, image, stack.Hardened(), stack.Args("sleep", "infinity"),
+		stack.Env("NULLCARD_AUDIO_BACKEND", "external"), stack.Env("PULSE_SERVER", server))
 	c.WaitLog(ctx, regexp.MustCompile("waiting for the sound server"))
 	for range 2 {
-		c.MustExec(ctx, start)
+		c.MustExec(ctx, stack.Shell(start))
 		c.WaitLog(ctx, proven)
 		c.WaitLog(ctx, appStarted)
 		waitReady(ctx, c)
@@ -98,9 +109,9 @@ func TestExternalServer(t *testing.T) {
 			t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
 		}
 		c.Mark(ctx)
-		c.SignalProcess(ctx, "pulseaudio", syscall.SIGKILL)
+		c.SignalProcess(ctx, process, syscall.SIGKILL)
 		c.WaitLog(ctx, regexp.MustCompile("process stopped, to be started again"))
-		c.MustExec(ctx, stack.Cmd("rm", "-f", dir+"/native"))
+		c.MustExec(ctx, stack.Cmd("rm", "-f", strings.TrimPrefix(server, "unix:")))
 	}
 	if exit := c.Stop(ctx, syscall.SIGTERM); exit.Code != 0 {
 		t.Errorf("exit code %d, want 0", exit.Code)
