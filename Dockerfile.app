@@ -46,11 +46,16 @@ WORKDIR /src
 # NDEBUG: a failed assertion returns an error and does not end the process. The limits are
 # pjsua's 4 calls and 64 sockets, raised. Debian strips bdimad_dev.c, which is for Windows.
 # PIC, so that the bindings can be linked from the same libraries.
+# A call's delay is halved (docs/bench.md, call) by frames of 10 ms at the sound device, of
+# which the ALSA plugin buffers three (packets stay at 20 ms), and by following the device's
+# clock: pjsua's own needs one more delay buffer each way, and a virtual device's is as even.
 RUN set -eu; \
     touch pjmedia/src/pjmedia-audiodev/bdimad_dev.c; \
     printf '%s\n' \
         '#define PJ_HAS_IPV6 1' \
         '#define PJ_IOQUEUE_MAX_HANDLES 256' \
+        '#define PJSUA_DEFAULT_AUDIO_FRAME_PTIME 10' \
+        '#define PJSUA_DEFAULT_SND_USE_SW_CLOCK PJ_FALSE' \
         '#define PJSUA_MAX_CALLS 32' >pjlib/include/pj/config_site.h; \
     CFLAGS='-O2 -DNDEBUG -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2' \
     LDFLAGS='-Wl,-z,relro,-z,now' \
