@@ -42,6 +42,8 @@ type Options struct {
 type Server struct {
 	o Options
 
+	patience patience // used by health only
+
 	mu    sync.Mutex
 	watch *watch // of the run that is under way
 }
@@ -269,7 +271,7 @@ func dialStarting(ctx context.Context, socket string) (*Conn, error) {
 }
 
 // health tells if the server answers, and if its devices stand and run.
-func (s *Server) health(ctx context.Context, _ *supervisor.Instance) error {
+func (s *Server) health(ctx context.Context, inst *supervisor.Instance) error {
 	s.mu.Lock()
 	w := s.watch
 	s.mu.Unlock()
@@ -282,7 +284,7 @@ func (s *Server) health(ctx context.Context, _ *supervisor.Instance) error {
 			return fmt.Errorf("the sound server's socket was removed: %w", err)
 		}
 	}
-	return w.health(ctx)
+	return s.patience.judge(ctx, inst.PID, w.health(ctx), s.o.Log)
 }
 
 // Proofs are the results of the last proof of each device; none while the
