@@ -30,8 +30,7 @@ func CatchSignals() <-chan os.Signal {
 // as ignored and the Go runtime leaves so, for the sake of the children.
 func unignore() {
 	for sig := syscall.Signal(1); sig < 65; sig++ {
-		switch sig {
-		case syscall.SIGKILL, syscall.SIGSTOP, 32, 33: // fixed, or the C library's own
+		if sig == syscall.SIGKILL || sig == syscall.SIGSTOP { // fixed
 			continue
 		}
 		// struct kernel_sigaction, whose first word is the handler on all of

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -188,6 +189,15 @@ func TestCleanChildren(t *testing.T) {
 	cmd.Env = append(os.Environ(), "HELPER=supervise", "PLAY="+playJSON(t, p), "GORACE=atexit_sleep_ms=0")
 	var out strings.Builder
 	cmd.Stdout = &out
+	// As the C library's posix_spawn leaves its own signal 32 at times.
+	ignored, old := [8]uintptr{1}, [8]uintptr{}
+	sigaction := func(set, get *[8]uintptr) {
+		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, 32, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(get)), 8, 0, 0); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	sigaction(&ignored, &old)
+	defer sigaction(&old, nil)
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and end it, with its mask
