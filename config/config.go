@@ -65,6 +65,11 @@ type Audio struct {
 	// OneWay is how long one direction of a call may be digital silence while
 	// the other is not, until that is told; negative means never.
 	OneWay Duration `yaml:"one_way"`
+	// Clipping is how many seconds of a call may have a sample at full scale
+	// until that is told; negative means never.
+	Clipping int `yaml:"clipping"`
+	// Activity is the peak, in dBFS, from which on somebody speaks.
+	Activity float64 `yaml:"activity"`
 }
 
 // Device is a named pair of virtual ends: sink NAME_speaker and source

@@ -8,6 +8,9 @@ const (
 	DefaultStopBudget = 8 * time.Second
 	// DefaultOneWay is longer than anybody listens to a greeting without a word.
 	DefaultOneWay = 10 * time.Second
+	// DefaultActivity is in dBFS, well above the noise of a telephone line and
+	// well below speech, whose peaks are at about -20.
+	DefaultActivity = -45
 
 	firstLocalPort = 5060 // RFC 3261, section 19.1.2
 	firstRTPPort   = 4000 // pjsua's own default
@@ -19,6 +22,8 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Audio.OnFailure, OnFailureRestart)
 	setDefault(&c.Audio.Rate, DefaultRate)
 	setDefault(&c.Audio.OneWay, Duration(DefaultOneWay))
+	setDefault(&c.Audio.Clipping, 3)
+	setDefault(&c.Audio.Activity, DefaultActivity)
 	setDefault(&c.Log.Format, "text")
 	setDefault(&c.StopBudget, Duration(DefaultStopBudget))
 	setDefault(&c.RuntimeDir, DefaultRuntimeDir)

@@ -130,6 +130,7 @@ func TestProblems(t *testing.T) {
 		"broken YAML":       {"audio: [", nil, []string{"line 1"}},
 		"two documents":     {"{}\n---\n{}\n", nil, []string{"more than one YAML document"}},
 		"server of our own": {"audio: {server: /run/x}", nil, []string{"audio.server: goes with backend external only"}},
+		"activity":          {"audio: {activity: 3}", nil, []string{"3 dBFS is not between -90 and 0"}},
 		"backend and rate":  {"audio: {backend: jack, rate: 7}", nil, []string{`"jack" is not one of`, "7 Hz is not between"}},
 		"names":             {"devices: [{name: a}, {name: a}, {name: 'A b'}]", nil, []string{`"a" is the name of devices[0] already`, `"A b" is not a name`}},
 		"device":            {"devices: [{name: a, channels: 6, format: mp3}]", nil, []string{"6 is not 1 or 2", `"mp3" is not one of s16le`}},

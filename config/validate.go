@@ -35,6 +35,9 @@ func (c *Config) Validate() error {
 		p.add("audio.on_failure: %q is not one of restart, null, exit", c.Audio.OnFailure)
 	}
 	p.rate("audio.rate", c.Audio.Rate)
+	if c.Audio.Activity > 0 || c.Audio.Activity < -90 {
+		p.add("audio.activity: %v dBFS is not between -90 and 0", c.Audio.Activity)
+	}
 	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
 		p.add("log.format: %q is not one of text, json", c.Log.Format)
 	}

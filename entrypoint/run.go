@@ -102,7 +102,7 @@ type parts struct {
 	specs   []supervisor.Spec
 	callers []*caller.Caller
 	server  *audio.Server // nil without sound
-	oneWay  *oneWay
+	watch   *soundWatch
 }
 
 func (p parts) names() []string {
@@ -120,7 +120,7 @@ func (p parts) stop(c *config.Config) supervisor.StopPlan {
 
 // plan turns the configuration into parts. Nothing runs yet.
 func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) {
-	p.oneWay = newOneWay(time.Duration(c.Audio.OneWay), log)
+	p.watch = newSoundWatch(c, log)
 	var needs []string
 	if c.Audio.Backend != config.BackendNull {
 		devices, err := audio.Devices(c)
@@ -157,6 +157,9 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 			if audio.Classify(l.Text) > slog.LevelDebug {
 				out.line(l)
 			}
+			if cure := audio.Cure(l.Text); cure != "" {
+				log.Warn("the sound server complains", "line", string(l.Text), "cure", cure)
+			}
 		}
 		p.specs = append(p.specs, spec)
 		needs = []string{audio.ProcessName}
@@ -171,7 +174,7 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 			Needs:     needs,
 			Critical:  r.Critical,
 			Output:    out.line,
-			Events:    p.oneWay.event,
+			Events:    p.watch.event,
 			Logger:    log,
 		})
 		if err != nil {
@@ -179,7 +182,7 @@ func plan(c *config.Config, out *output, log *slog.Logger) (p parts, err error) 
 		}
 		p.specs = append(p.specs, one.Spec())
 		p.callers = append(p.callers, one)
-		p.oneWay.device[r.Name] = r.Device
+		p.watch.device[r.Name] = r.Device
 	}
 	for _, a := range c.Apps {
 		spec := supervisor.Spec{

@@ -202,7 +202,19 @@ func (s *session) event(e supervisor.Event) {
 	}
 }
 
-// listen looks once a second for calls without sound.
+// soundPID is the process of our own sound server, or 0.
+func (s *session) soundPID() int {
+	if s.config.Audio.Backend == config.BackendPulse {
+		for _, p := range s.current().Status() {
+			if p.Name == audio.ProcessName {
+				return p.PID
+			}
+		}
+	}
+	return 0
+}
+
+// listen looks at the sound of calls once a second.
 func (s *session) listen(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -213,7 +225,11 @@ func (s *session) listen(ctx context.Context) {
 			p := s.parts
 			s.mu.Unlock()
 			if p.server != nil {
-				p.oneWay.report(now, p.server.Peaks())
+				pid := 0
+				if now.Second() == 0 { // memory grows slowly
+					pid = s.soundPID()
+				}
+				p.watch.look(now, p.server.Peaks(), pid)
 			}
 		case <-ctx.Done():
 			return

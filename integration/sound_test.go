@@ -126,6 +126,7 @@ func TestOneWayAudio(t *testing.T) {
 	from := caller(ctx, s, stack.Env("NULLCARD_AUDIO_ONE_WAY", "2s"))
 	from.WaitLog(ctx, confirmed)
 	playing := playTone(ctx, to, 440, 6*time.Second)
+	from.WaitLog(ctx, regexp.MustCompile(`msg="the far end speaks"`))
 	from.WaitLog(ctx, regexp.MustCompile(`one-way audio: nothing is sent to the far end.* cure=`))
 	if r := playing.Wait(ctx); r.Code != 0 {
 		t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
