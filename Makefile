@@ -87,6 +87,9 @@ verify: ## prove an image of yours that is built FROM nullcard/base: make verify
 .PHONY: bench
 bench: images ## measure nullcard beside its peers
 	$(GO) run ./bench start
+	$(GO) run ./bench call
+	$(GO) run ./bench recovery
+	$(GO) run ./bench init
 
 .PHONY: clean
 clean: ## remove what was built here, and the project's containers and images
