@@ -1,6 +1,12 @@
 package config
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
 
 // Defaults of the figures that a Config leaves out.
 const (
@@ -73,12 +79,29 @@ func (c *Config) setCallerDefaults() {
 	}
 }
 
+// free is the next port that no caller has and no other program uses.
 func free(taken map[int]bool, port int) int {
-	for taken[port] {
+	for taken[port] || inUse(port) {
 		port += portStep
 	}
 	taken[port] = true
 	return port
+}
+
+// inUse tells whether a program here has a UDP port, or TCP's of that number.
+func inUse(port int) bool {
+	addr := fmt.Sprintf(":%d", port)
+	u, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE)
+	}
+	u.Close()
+	t, err := net.Listen("tcp", addr)
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE)
+	}
+	t.Close()
+	return false
 }
 
 func (r *Restart) setDefaults() {

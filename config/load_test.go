@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +59,22 @@ stop_budget: 5s
 	}
 	if alice.Critical || c.Apps[0].Critical {
 		t.Error("one of several processes is critical unasked")
+	}
+}
+
+func TestPortsThatOthersHave(t *testing.T) {
+	taken, err := net.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	if got := free(map[int]bool{}, port); got == port {
+		t.Errorf("port %d is another program's", got)
+	}
+	c, err := Load(write(t, "c.yaml", fmt.Sprintf("callers: [{name: a, local_port: %d}]", port)), nil)
+	if err != nil || c.Callers[0].LocalPort != port {
+		t.Errorf("a port that was asked for became %d (%v)", c.Callers[0].LocalPort, err)
 	}
 }
 

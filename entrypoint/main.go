@@ -78,6 +78,7 @@ func commands() []command {
 		holdCommand,
 		callCommand,
 		configCommand,
+		doctorCommand,
 		versionCommand,
 	}
 }

@@ -36,6 +36,8 @@ func TestCommandLine(t *testing.T) {
 		"version":         {[]string{"version"}, 0, "nullcard dev go", ""},
 		"health, nobody":  {[]string{"health"}, 1, "", "no nullcard runs here"},
 		"status, nobody":  {[]string{"status", "--json"}, 1, "", "no nullcard runs here"},
+		"doctor of a log": {[]string{"doctor", "-"}, 0, "no known error in it", ""},
+		"doctor, no file": {[]string{"doctor", "/no/such.log"}, 1, "", "/no/such.log"},
 		"no such config":  {[]string{"run", "--config", "/no/such.yaml"}, 78, "", "/no/such.yaml"},
 		"init, no args":   {[]string{"init"}, 1, "", "Usage: nullcard init"},
 		"play, no server": {[]string{"play", "/no/such.wav"}, 1, "", "/no/such.wav"},

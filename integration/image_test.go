@@ -166,6 +166,19 @@ func TestImageRefusesBadInput(t *testing.T) {
 	}
 }
 
+func TestImageDoctor(t *testing.T) {
+	ctx := t.Context()
+	c := device(ctx, stack.New(t))
+	if r := c.MustExec(ctx, stack.Cmd("nullcard", "doctor")); !strings.Contains(r.Stdout, "nullcard runs: 2 of 2 processes work") {
+		t.Errorf("the doctor says:\n%s", r.Stdout)
+	}
+	r := c.Exec(ctx, stack.Cmd("nullcard", "doctor", "-"), stack.Stdin(strings.NewReader(
+		"Unable to find default audio device (PJMEDIA_EAUD_NODEFDEV) [status=420006]\n")))
+	if r.Code != 1 || !strings.Contains(r.Stdout, "cause:") || !strings.Contains(r.Stdout, "cure:") {
+		t.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
+
 func TestImageRefusesASecondNullcard(t *testing.T) {
 	ctx := t.Context()
 	c := device(ctx, stack.New(t))
