@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nullcard/nullcard/integration/signal"
 	"github.com/nullcard/nullcard/integration/stack"
+	"github.com/ory/dockertest/v3/docker"
 )
 
 // breakable stands in for PulseAudio until /run/nullcard/mended is there.
@@ -130,5 +132,58 @@ func TestOneWayAudio(t *testing.T) {
 	from.WaitLog(ctx, regexp.MustCompile(`one-way audio: nothing is sent to the far end.* cure=`))
 	if r := playing.Wait(ctx); r.Code != 0 {
 		t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
+	}
+}
+
+// Programs that know nothing of nullcard find the device with no arguments.
+func TestALSAPrograms(t *testing.T) {
+	ctx := t.Context()
+	c := device(ctx, stack.New(t), stack.Config(func(c *docker.Config) { c.Image = *toolsImage }))
+	const env = "export PULSE_SERVER=unix:/run/nullcard/pulse/native PULSE_SINK=virtual_speaker PULSE_SOURCE=virtual_mic ALSA_CONFIG_PATH=/run/nullcard/alsa.conf; "
+	if list := c.MustExec(ctx, stack.Shell(env+"aplay -L")).Stdout; !strings.HasPrefix(list, "default\n") || strings.Count(list, "\n") != 2 {
+		t.Errorf("aplay -L lists more than one device:\n%s", list)
+	}
+	const listening = 2 * time.Second
+	test := c.Spawn(ctx, stack.Shell(env+"exec speaker-test -t sine -f 440 -l 1 -c 1 -S 25"))
+	onlyTone(t, "from speaker-test to the speaker", heard(ctx, t, record(ctx, c, "speaker", listening), listening), 440, 880)
+	if r := test.Wait(ctx); r.Code != 0 {
+		t.Errorf("speaker-test ended with exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+
+	playing := playTone(ctx, c, 440, 4*time.Second)
+	r := c.MustExec(ctx, stack.Shell(env+"exec arecord -q -f S16_LE -r 16000 -c 1 -d 2"))
+	clip, err := signal.DecodeWAV([]byte(r.Stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	onlyTone(t, "from the feed to arecord", clip, 440, 880)
+	if r := playing.Wait(ctx); r.Code != 0 {
+		t.Errorf("playing ended with exit code %d: %s", r.Code, r.Stderr)
+	}
+}
+
+// Devices of every format are made, proven, and carry sound.
+func TestDeviceFormats(t *testing.T) {
+	ctx := t.Context()
+	c := device(ctx, stack.New(t), stack.File("/etc/nullcard/nullcard.yaml", `
+devices:
+  - {name: narrow, rate: 8000}
+  - {name: studio, rate: 48000, channels: 2, format: s24le}
+  - {name: float, rate: 44100, format: float32le}
+  - {name: wide, rate: 96000, channels: 2, format: s32le}
+`))
+	list := c.MustExec(ctx, stack.Cmd("nullcard", "devices", "--prove")).Stdout
+	for _, name := range []string{"narrow", "studio", "float", "wide"} {
+		c.WaitLog(ctx, regexp.MustCompile(`msg="audio proven" device=`+name+" "))
+		const listening = 2 * time.Second
+		playing := c.Spawn(ctx, stack.Cmd("nullcard", "tone", "--device", name, "--freq", "440", "--level", "-12", "--duration", "3s"))
+		mic := c.Spawn(ctx, stack.Cmd("nullcard", "record", "--device", name, "--source", "mic", "--duration", listening.String(), "-"))
+		onlyTone(t, "through "+name, heard(ctx, t, mic, listening), 440, 880)
+		if r := playing.Wait(ctx); r.Code != 0 {
+			t.Errorf("playing to %s ended with exit code %d: %s", name, r.Code, r.Stderr)
+		}
+	}
+	if strings.Count(list, " ok ") != 12 {
+		t.Errorf("not all ends of the devices are well:\n%s", list)
 	}
 }
