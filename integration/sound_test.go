@@ -85,9 +85,11 @@ func TestExternalServer(t *testing.T) {
 	})
 	t.Run("PipeWire", func(t *testing.T) {
 		externalServer(t, *toolsImage, "unix:"+dir+"/pulse/native", "pipewire-pulse", "mkdir -p -m 700 "+dir+"; export XDG_RUNTIME_DIR="+dir+" HOME="+dir+`
-			for p in pipewire wireplumber pipewire-pulse; do
-				pidof "$p" >/dev/null || setsid "$p" >/dev/null 2>&1 </dev/null &
-			done`)
+			run() { pidof "$1" >/dev/null || setsid "$1" >/dev/null 2>&1 </dev/null & }
+			run pipewire
+			until [ -S "$HOME/pipewire-0" ]; do sleep 0.05; done # the others end where there is none
+			run wireplumber
+			run pipewire-pulse`)
 	})
 }
 
