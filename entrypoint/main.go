@@ -19,7 +19,7 @@ import (
 const (
 	exitFailure     = 1
 	exitUsage       = 64
-	exitUnavailable = 69 // the sound server could not be made to work
+	exitUnavailable = 69 // there is no sound server or device to talk to
 	exitSoftware    = 70
 	exitCantCreate  = 73 // a runtime directory or socket could not be made
 	exitConfig      = 78
