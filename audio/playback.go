@@ -17,6 +17,10 @@ type Playback struct {
 	index  uint32
 	format pcm.Format
 	buffer time.Duration
+	block  int64 // bytes of a block that the sink renders
+	piece  int64 // bytes that a long sound is sent in, at least
+
+	sent int64 // used by Write only
 
 	mu         sync.Mutex
 	room       int64 // bytes that the server wants
@@ -38,6 +42,8 @@ func (c *Conn) Play(ctx context.Context, o StreamOptions) (*Playback, error) {
 		c: c, format: o.Format, buffer: o.Buffer,
 		wake: make(chan struct{}, 1), started: make(chan struct{}), ended: make(chan struct{}),
 	}
+	p.block = int64(max(o.Format.Bytes(o.Latency), o.Format.FrameBytes()))
+	p.piece = max(min(int64(o.Format.Bytes(min(maxPiece, o.Buffer/4))), maxWrite)/p.block, 1) * p.block
 	// With EarlyRequests the sink's latency follows the minimum request and is
 	// independent of how much is buffered (protocol-native.c,
 	// fix_playback_buffer_attr).
@@ -132,11 +138,21 @@ func (p *Playback) Underflows() int {
 	return p.underflows
 }
 
-// maxWrite is PulseAudio's block size for samples.
-const maxWrite = 64 << 10
+const (
+	// maxWrite is PulseAudio's block size for samples.
+	maxWrite = 64 << 10
+	// maxPiece saves messages where much is queued.
+	maxPiece = 100 * time.Millisecond
+)
 
 // Write queues whole frames, as fast as the server takes them. It returns when
 // the last one is queued, not played.
+//
+// Where it has to split them, it does so between blocks of the sink. A sink
+// renders no further at a time than to the end of what came in one message
+// (pulsecore/sink.c, pa_sink_render). With messages that end within a block it
+// gives its samples in uneven lumps, for which a pjsua that captures them has
+// no room ("Underflow").
 func (p *Playback) Write(ctx context.Context, b []byte) error {
 	frame := p.format.FrameBytes()
 	if len(b)%frame != 0 {
@@ -145,8 +161,12 @@ func (p *Playback) Write(ctx context.Context, b []byte) error {
 	var buf []byte
 	for len(b) > 0 {
 		p.mu.Lock()
-		n, err := min(p.room, int64(len(b)), maxWrite), p.err
-		n -= n % int64(frame)
+		n, err := min(p.room, int64(len(b)), max(maxWrite, p.piece)), p.err
+		if n < int64(len(b)) {
+			if n = int64(p.whole(int(n))); n < p.piece {
+				n = 0
+			}
+		}
 		p.room -= n
 		p.mu.Unlock()
 		if err != nil {
@@ -160,6 +180,7 @@ func (p *Playback) Write(ctx context.Context, b []byte) error {
 		}
 		buf = append(append(buf[:0], make([]byte, headSize)...), b[:n]...)
 		b = b[n:]
+		p.sent += n
 		if err := p.send(ctx, buf); err != nil {
 			return err
 		}
@@ -190,6 +211,11 @@ func (p *Playback) send(ctx context.Context, frame []byte) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	return p.c.send(ctx, p.index, frame)
+}
+
+// whole is how much of n bytes Write can queue without ending within a block.
+func (p *Playback) whole(n int) int {
+	return max(n-int((p.sent+int64(n))%p.block), 0)
 }
 
 // Drain plays what is queued, however little, and returns when all of it has

@@ -91,27 +91,75 @@ func Feed(ctx context.Context, c *Conn, o StreamOptions, r io.Reader) (Transfer,
 	return t, nil
 }
 
+// pump writes all that r holds. What it has beyond a whole block of the sink
+// waits for more, though no longer than a block lasts.
 func pump(ctx context.Context, p *Playback, r io.Reader, meter *pcm.Meter, frames *int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	size := p.format.FrameBytes()
-	buf := make([]byte, max(16<<10/size, 1)*size)
-	kept := 0
-	for {
-		n, rerr := r.Read(buf[kept:])
-		n += kept
-		whole := n - n%size
-		if err := p.Write(ctx, buf[:whole]); err != nil {
+	pieces := pieces(ctx, r, max(16<<10/size, 1)*size)
+	var buf []byte
+	write := func(n int) error {
+		if err := p.Write(ctx, buf[:n]); err != nil {
 			return err
 		}
-		_, _ = meter.Write(buf[:whole])
-		*frames += int64(whole / size)
-		kept = copy(buf, buf[whole:n])
-		if rerr == io.EOF {
-			return nil
+		_, _ = meter.Write(buf[:n])
+		*frames += int64(n / size)
+		buf = append(buf[:0], buf[n:]...)
+		return nil
+	}
+	for {
+		var late <-chan time.Time
+		if len(buf) >= size {
+			late = time.After(p.format.Duration(p.block))
 		}
-		if rerr != nil {
-			return fmt.Errorf("cannot read the input: %w", rerr)
+		select {
+		case next := <-pieces:
+			buf = append(buf, next.b...)
+			switch {
+			case next.err == io.EOF:
+				return write(len(buf) - len(buf)%size)
+			case next.err != nil:
+				return errors.Join(write(len(buf)-len(buf)%size), fmt.Errorf("cannot read the input: %w", next.err))
+			}
+			if err := write(p.whole(len(buf))); err != nil {
+				return err
+			}
+		case <-late:
+			if err := write(len(buf) - len(buf)%size); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
+}
+
+// piece is what one call of Read gave.
+type piece struct {
+	b   []byte
+	err error
+}
+
+// pieces reads r in a goroutine that ends after an error or, once r gives
+// something, after ctx. A piece's bytes last until the next one is taken.
+func pieces(ctx context.Context, r io.Reader, size int) <-chan piece {
+	c := make(chan piece)
+	go func() {
+		bufs := [2][]byte{make([]byte, size), make([]byte, size)}
+		for i := 0; ; i = 1 - i {
+			n, err := r.Read(bufs[i])
+			select {
+			case c <- piece{bufs[i][:n], err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return c
 }
 
 // Capture records from the source that o names into w, exactly frames of them,

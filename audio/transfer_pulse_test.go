@@ -5,6 +5,8 @@ package audio
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -251,3 +253,78 @@ func TestTransfersEndWithTheirDevice(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestFeedIsEven feeds from a reader that gives odd lengths, longer than what
+// the server holds, and looks at the lumps in which the mic gives it.
+func TestFeedIsEven(t *testing.T) {
+	s, _ := startServer(t)
+	d := Device{Name: "virtual"}
+	r, err := dial(t, s).Record(t.Context(), StreamOptions{Device: d.Mic(), Format: d.Format()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	fed := make(chan struct{})
+	conn := dial(t, s)
+	go func() {
+		defer close(fed)
+		_, _ = Feed(ctx, conn, StreamOptions{Device: d.MicFeed(), Format: d.Format()}, &oddReader{endlessTone{}})
+	}()
+	buf := make([]byte, 16<<10)
+	block := d.Format().Bytes(DefaultLatency)
+	uneven := 0
+	for got := 0; got < d.Format().Bytes(DefaultBuffer+time.Second); {
+		n, err := r.Read(t.Context(), buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got += n; n%block != 0 && got > n {
+			uneven++
+		}
+	}
+	if uneven > 0 {
+		t.Errorf("%d times the mic gave something else than blocks of %d bytes", uneven, block)
+	}
+	cancel()
+	<-fed
+}
+
+// oddReader never fills what it is given.
+type oddReader struct{ endlessTone }
+
+func (o *oddReader) Read(b []byte) (int, error) { return o.endlessTone.Read(b[:min(len(b), 1234)]) }
+
+// TestFeedPlaysWhatIsThere has an input that neither fills a block nor ends.
+func TestFeedPlaysWhatIsThere(t *testing.T) {
+	s, _ := startServer(t)
+	d := Device{Name: "virtual"}
+	in, out := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	fed := make(chan error)
+	conn := dial(t, s)
+	go func() {
+		_, err := Feed(ctx, conn, StreamOptions{Device: d.MicFeed(), Format: d.Format(), Prebuffer: time.Millisecond}, in)
+		fed <- err
+	}()
+	result := capture(t, dial(t, s), StreamOptions{Device: d.Mic(), Format: d.Format()}, time.Second)
+	click := pcm.EncodeS16(nil, []float64{0.5, 0.5, 0.5})
+	if _, err := out.Write(append(make([]byte, d.Format().Bytes(300*time.Millisecond)), click...)); err != nil {
+		t.Fatal(err)
+	}
+	heard, _ := result()
+	loud := 0
+	for _, v := range heard {
+		if v > 0.4 {
+			loud++
+		}
+	}
+	if loud != 3 {
+		t.Errorf("%d samples of the last 3 were heard while the input stood open", loud)
+	}
+	cancel() // and a reader that gives nothing more does not keep Feed
+	if err := <-fed; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
