@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,9 +40,10 @@ var ErrClosed = errors.New("the connection to the sound server is closed")
 // A lost connection is always noticed: its requests fail, its streams end, and
 // Done is closed. A server that hangs is noticed by the deadline of a request.
 type Conn struct {
-	nc      net.Conn
+	nc      transport
 	version int
 
+	server  string     // as it was dialled
 	writing sync.Mutex // one frame at a time on the wire
 
 	mu       sync.Mutex
@@ -55,9 +57,33 @@ type Conn struct {
 	done chan struct{}
 }
 
+// transport is what a Conn needs of a net.Conn.
+type transport interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(time.Time) error
+}
+
 // Dial connects to a server, named by its socket's path or as in PULSE_SERVER,
 // and introduces us.
 func Dial(ctx context.Context, server string) (*Conn, error) {
+	return connect(ctx, server, func(nc net.Conn) (transport, error) { return nc, nil })
+}
+
+// dialPolled is Dial for a connection that is looked at as often as look says.
+func dialPolled(ctx context.Context, server string) (c *Conn, look func(time.Duration), err error) {
+	var p *polled
+	c, err = connect(ctx, server, func(nc net.Conn) (transport, error) {
+		var err error
+		p, err = newPolled(nc)
+		return p, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, p.look, nil
+}
+
+func connect(ctx context.Context, server string, over func(net.Conn) (transport, error)) (*Conn, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	network, addr, err := address(server)
@@ -69,20 +95,29 @@ func Dial(ctx context.Context, server string) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the sound server: %w", err)
 	}
-	c := &Conn{
-		nc:       nc,
-		version:  protocolVersion,
-		calls:    map[uint32]*call{},
-		playback: map[uint32]*Playback{},
-		record:   map[uint32]*Recording{},
-		done:     make(chan struct{}),
+	t, err := over(nc)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the sound server: %w", err)
 	}
+	c := newConn(t, server)
 	go c.read()
 	if err := c.introduce(ctx); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("cannot talk to the sound server at %s: %w", server, err)
 	}
 	return c, nil
+}
+
+func newConn(nc transport, server string) *Conn {
+	return &Conn{
+		nc:       nc,
+		server:   server,
+		version:  protocolVersion,
+		calls:    map[uint32]*call{},
+		playback: map[uint32]*Playback{},
+		record:   map[uint32]*Recording{},
+		done:     make(chan struct{}),
+	}
 }
 
 func (c *Conn) introduce(ctx context.Context) error {

@@ -119,7 +119,23 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-func TestDialFaults(t *testing.T) {
+// dialer is Dial or the like.
+type dialer func(ctx context.Context, server string) (*Conn, error)
+
+// overBoth runs a test over both kinds of connection.
+func overBoth(t *testing.T, test func(*testing.T, dialer)) {
+	t.Run("told of messages", func(t *testing.T) { test(t, Dial) })
+	t.Run("polled", func(t *testing.T) {
+		test(t, func(ctx context.Context, server string) (*Conn, error) {
+			c, _, err := dialPolled(ctx, server)
+			return c, err
+		})
+	})
+}
+
+func TestDialFaults(t *testing.T) { overBoth(t, testDialFaults) }
+
+func testDialFaults(t *testing.T, dial dialer) {
 	for _, tt := range []struct {
 		name  string
 		serve func(net.Conn)
@@ -161,7 +177,7 @@ func TestDialFaults(t *testing.T) {
 			if tt.serve == nil {
 				tt.serve = func(c net.Conn) { <-t.Context().Done() }
 			}
-			c, err := Dial(within(t, 300*time.Millisecond), fakeServer(t, tt.serve))
+			c, err := dial(within(t, 300*time.Millisecond), fakeServer(t, tt.serve))
 			if err == nil {
 				c.Close()
 				t.Fatal("connected")
@@ -181,7 +197,9 @@ func TestDialWithoutServer(t *testing.T) {
 }
 
 // TestLostConnection has requests and streams under way when the server goes.
-func TestLostConnection(t *testing.T) {
+func TestLostConnection(t *testing.T) { overBoth(t, testLostConnection) }
+
+func testLostConnection(t *testing.T, dial dialer) {
 	f := pcm.Format{Rate: 16000, Channels: 1}
 	gone := make(chan struct{})
 	socket := fakeServer(t, func(c net.Conn) {
@@ -203,7 +221,7 @@ func TestLostConnection(t *testing.T) {
 			return true
 		})
 	})
-	c, err := Dial(t.Context(), socket)
+	c, err := dial(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +271,9 @@ func readAll(ctx context.Context, r *Recording) ([]byte, error) {
 
 // TestLateReply has a reply come after its requester has gone: it is dropped,
 // and the next request gets its own.
-func TestLateReply(t *testing.T) {
+func TestLateReply(t *testing.T) { overBoth(t, testLateReply) }
+
+func testLateReply(t *testing.T, dial dialer) {
 	late := make(chan struct{})
 	var first uint32
 	socket := fakeServer(t, func(c net.Conn) {
@@ -269,7 +289,7 @@ func TestLateReply(t *testing.T) {
 			return true
 		})
 	})
-	c, err := Dial(t.Context(), socket)
+	c, err := dial(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +308,9 @@ func TestLateReply(t *testing.T) {
 }
 
 // TestServerTakesNothing fills the socket of a server that does not read.
-func TestServerTakesNothing(t *testing.T) {
+func TestServerTakesNothing(t *testing.T) { overBoth(t, testServerTakesNothing) }
+
+func testServerTakesNothing(t *testing.T, dial dialer) {
 	stop := make(chan struct{})
 	socket := fakeServer(t, func(c net.Conn) {
 		polite(c, func(_, _ uint32) bool {
@@ -297,7 +319,7 @@ func TestServerTakesNothing(t *testing.T) {
 		})
 	})
 	defer close(stop)
-	c, err := Dial(t.Context(), socket)
+	c, err := dial(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,9 +366,11 @@ func TestRequestsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsAndRepeats(t *testing.T) {
+func TestCloseWaitsAndRepeats(t *testing.T) { overBoth(t, testCloseWaitsAndRepeats) }
+
+func testCloseWaitsAndRepeats(t *testing.T, dial dialer) {
 	socket := fakeServer(t, func(c net.Conn) { polite(c, func(_, _ uint32) bool { return true }) })
-	c, err := Dial(t.Context(), socket)
+	c, err := dial(t.Context(), socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,11 +391,7 @@ func TestCloseWaitsAndRepeats(t *testing.T) {
 // serveBytes makes a Conn whose server sends b and goes, beyond the introduction.
 func serveBytes(b []byte) *Conn {
 	client, server := net.Pipe()
-	c := &Conn{
-		nc: client, version: protocolVersion,
-		calls: map[uint32]*call{}, playback: map[uint32]*Playback{}, record: map[uint32]*Recording{},
-		done: make(chan struct{}),
-	}
+	c := newConn(client, "")
 	go func() {
 		_, _ = server.Write(b)
 		server.Close()

@@ -7,29 +7,37 @@ import (
 	"github.com/nullcard/nullcard/audio/pcm"
 )
 
-func TestPeakNext(t *testing.T) {
+func TestLevelNext(t *testing.T) {
 	start := time.Unix(1000, 0)
-	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
-	p := Peak{Device: "virtual", End: "mic", Time: start}
-	for i, tt := range []struct {
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	l := Level{Device: "virtual", End: "mic", Peak: pcm.Floor, Hold: pcm.Floor, Time: start}
+	for _, tt := range []struct {
+		ms      int // when the window ended
 		peak    float64
+		hold    float64
 		silent  time.Time
 		clipped int
 	}{
-		{pcm.Floor, start, 0}, // silent from the beginning of the window on
-		{pcm.Floor, start, 0},
-		{-90.3, time.Time{}, 0}, // the lowest sample of 16 bits is sound
-		{-6, time.Time{}, 0},
-		{0, time.Time{}, 1},
-		{pcm.DB(32767.0 / 32768), time.Time{}, 2},
-		{pcm.DB(32765.0 / 32768), time.Time{}, 2},
-		{pcm.Floor, at(7), 2},
-		{pcm.Floor, at(7), 2},
-		{-40, time.Time{}, 2},
+		{100, pcm.Floor, pcm.Floor, start, 0}, // silent from the beginning of the window on
+		{200, pcm.Floor, pcm.Floor, start, 0},
+		{300, -90.3, -90.3, time.Time{}, 0}, // the lowest sample of 16 bits is sound
+		{400, -6, -6, time.Time{}, 0},
+		{500, -20, -6, time.Time{}, 0},
+		{1500, -30, -6, time.Time{}, 0},
+		{1600, -40, -40, time.Time{}, 0}, // held for 1.2 s
+		{1700, 0, 0, time.Time{}, 1},
+		{1800, pcm.DB(32767.0 / 32768), 0, time.Time{}, 1}, // within the same second
+		{2700, pcm.DB(32767.0 / 32768), 0, time.Time{}, 2},
+		{3700, pcm.DB(32765.0 / 32768), pcm.DB(32765.0 / 32768), time.Time{}, 2},
+		{3800, pcm.Floor, pcm.DB(32765.0 / 32768), at(3700), 2},
+		{3900, pcm.Floor, pcm.DB(32765.0 / 32768), at(3700), 2},
+		{5000, -40, -40, time.Time{}, 2},
 	} {
-		p = p.next(tt.peak, at(i+1))
-		if p.Peak != tt.peak || !p.Time.Equal(at(i+1)) || !p.SilentSince.Equal(tt.silent) || p.Clipped != tt.clipped {
-			t.Errorf("window %d: %+v, want silent since %v and %d clipped", i+1, p, tt.silent, tt.clipped)
+		l = l.next(tt.peak, tt.peak-3, at(tt.ms))
+		if l.Peak != tt.peak || l.RMS != tt.peak-3 || l.Hold != tt.hold || !l.Time.Equal(at(tt.ms)) ||
+			!l.SilentSince.Equal(tt.silent) || l.Clipped != tt.clipped {
+			t.Errorf("window that ended at %d ms: %+v, want hold %v, silent since %v and %d clipped",
+				tt.ms, l, tt.hold, tt.silent, tt.clipped)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type Recording struct {
 	index    uint32
 	format   pcm.Format
 	fragment time.Duration // that comes at a time, if nobody asks for less
+	take     func([]byte)
 
 	mu       sync.Mutex
 	buf      []byte
@@ -30,21 +31,19 @@ type Recording struct {
 
 // Record makes a stream out of a source; samples come at once.
 func (c *Conn) Record(ctx context.Context, o StreamOptions) (*Recording, error) {
-	return c.recordStream(ctx, o, false)
+	return c.recordStream(ctx, o, false, nil)
 }
 
-// Peaks is Record with one sample per block: the block's peak. It costs the
-// server next to nothing. The format's rate is the number of peaks a second.
-func (c *Conn) Peaks(ctx context.Context, o StreamOptions) (*Recording, error) {
-	return c.recordStream(ctx, o, true)
-}
-
-func (c *Conn) recordStream(ctx context.Context, o StreamOptions, peaks bool) (*Recording, error) {
+// recordStream is Record where take is nil; else take is given the samples, on
+// the read loop, and there is nothing to read. With peaks there is one sample
+// per block, the block's peak, which costs the server next to nothing; the
+// format's rate is the number of peaks a second.
+func (c *Conn) recordStream(ctx context.Context, o StreamOptions, peaks bool, take func([]byte)) (*Recording, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("cannot record: %w", err)
 	}
 	r := &Recording{
-		c: c, format: o.Format, fragment: 2 * o.Latency,
+		c: c, format: o.Format, fragment: 2 * o.Latency, take: take,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	// With AdjustLatency half of the fragment size is the source's latency, the
@@ -89,6 +88,10 @@ func (c *Conn) SourceFormat(ctx context.Context, name string) (pcm.Format, error
 
 // data takes samples on the read loop.
 func (r *Recording) data(b []byte) {
+	if r.take != nil {
+		r.take(b)
+		return
+	}
 	now := time.Now()
 	r.mu.Lock()
 	r.received += int64(len(b))

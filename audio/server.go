@@ -301,20 +301,16 @@ func (s *Server) Proofs() []Proof {
 	return append([]Proof(nil), w.proofs...)
 }
 
-// Peaks are those of both ends of each device over the last second; none while
-// the server is not ready.
-func (s *Server) Peaks() []Peak {
+// Levels are those of both ends of each device; none while the server is not
+// ready.
+func (s *Server) Levels() []Level {
 	s.mu.Lock()
 	w := s.watch
 	s.mu.Unlock()
 	if w == nil || w.conn.Err() != nil {
 		return nil
 	}
-	var peaks []Peak
-	for _, l := range w.meters.levels() {
-		peaks = append(peaks, l.Peak)
-	}
-	return peaks
+	return w.meters.levels()
 }
 
 // Close ends the watching of the devices.

@@ -34,21 +34,37 @@ type watch struct {
 // startWatch takes over conn, on which the devices stand and are proven.
 func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, log *slog.Logger) (*watch, error) {
 	w := &watch{
-		conn: conn, want: want, proofs: proofs, log: log, meters: newMeters(conn, want.devices, false),
+		conn: conn, want: want, proofs: proofs, log: log,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer
-	if err := conn.Subscribe(ctx, mask, func(proto.SubscribeEvent) { w.poke() }); err != nil {
+	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer |
+		proto.SubscriptionMaskSinkInput | proto.SubscriptionMaskSourceInput
+	if err := conn.Subscribe(ctx, mask, func(e proto.SubscribeEvent) { w.event(e) }); err != nil {
 		return nil, fmt.Errorf("cannot follow the changes of the sound server: %w", err)
 	}
-	if err := w.meters.follow(ctx); err != nil {
-		conn.Close()
-		w.meters.wg.Wait()
-		return nil, fmt.Errorf("cannot follow the levels of the devices: %w", err)
+	var err error
+	if w.meters, err = newMeters(ctx, conn.server, want.devices); err != nil {
+		return nil, err
+	}
+	if err := w.measure(ctx); err != nil {
+		w.meters.conn.Close()
+		return nil, err
 	}
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go w.run(ctx)
 	return w, nil
+}
+
+// event tells what a server's event is for: the devices have changed, or who
+// uses them.
+func (w *watch) event(e proto.SubscribeEvent) {
+	switch e.Event.GetFacility() {
+	case proto.EventSinkSinkInput, proto.EventSinkSourceOutput:
+		if e.Event.GetType() == proto.EventChange {
+			return
+		}
+	}
+	w.poke()
 }
 
 func (w *watch) poke() {
@@ -68,7 +84,7 @@ func (w *watch) quit() {
 func (w *watch) close() {
 	w.quit()
 	w.conn.Close()
-	w.meters.wg.Wait()
+	w.meters.conn.Close()
 }
 
 func (w *watch) run(ctx context.Context) {
@@ -92,11 +108,11 @@ func (w *watch) repair(ctx context.Context) {
 	if len(steps) > 0 {
 		w.log.Warn("devices repaired: something else on the sound server had changed them", "steps", describe(steps))
 	}
-	if err == nil {
-		err = w.meters.follow(ctx)
-	}
 	if made := remade(w.want.devices, steps); err == nil && len(made) > 0 {
 		err = w.prove(ctx, made)
+	}
+	if err == nil {
+		err = w.measure(ctx)
 	}
 	// A server that is lost is the supervisor's to tell.
 	if err != nil && ctx.Err() == nil && w.conn.Err() == nil {
@@ -105,6 +121,23 @@ func (w *watch) repair(ctx context.Context) {
 	w.mu.Lock()
 	w.err = err
 	w.mu.Unlock()
+}
+
+// measure follows the levels of the devices, closely where they are used.
+func (w *watch) measure(ctx context.Context) error {
+	users, err := streams(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	used := func(device string) bool {
+		d := Device{Name: device}
+		ends := []string{d.Speaker(), d.SpeakerMonitor(), d.MicFeed(), d.Mic()}
+		return slices.ContainsFunc(users, func(u stream) bool { return slices.Contains(ends, u.end) })
+	}
+	if err := w.meters.follow(ctx, used); err != nil {
+		return fmt.Errorf("cannot follow the levels of the devices: %w", err)
+	}
+	return nil
 }
 
 // remade are the devices of which steps made a part.
@@ -169,7 +202,7 @@ func (w *watch) health(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	if still >= 0 {
-		p := w.meters.levels()[still].Peak
+		p := w.meters.levels()[still]
 		return fmt.Errorf("device %s is stalled: its %s gave no sample in %d checks", p.Device, p.End, stalled)
 	}
 	return nil

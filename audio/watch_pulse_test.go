@@ -117,6 +117,15 @@ func TestDevicesAreRepaired(t *testing.T) {
 			eventually(t, "healthy", func() error { return s.Spec().Health.Check(t.Context(), inst) })
 		})
 	}
+	now := time.Now()
+	eventually(t, "all ends listened to", func() error {
+		for _, l := range s.Levels() {
+			if l.Time.Before(now) {
+				return &unwanted{"listen to " + l.Device + " " + l.End}
+			}
+		}
+		return nil
+	})
 	if !strings.Contains(pactl(t, s, "list", "short", "modules"), foreign+"\tmodule-null-sink") {
 		t.Error("another's sink was removed")
 	}
@@ -171,23 +180,34 @@ func TestLevels(t *testing.T) {
 		defer close(played)
 		_, _ = Feed(ctx, dial(t, s), StreamOptions{Device: d.Speaker(), Format: d.Format()}, &endlessTone{})
 	}()
-	eventually(t, "peaks", func() error {
-		p := s.Peaks()
-		if len(p) != 2 || p[0].End != "speaker" || p[1].End != "mic" {
-			t.Fatalf("peaks %+v", p)
+	// While somebody plays, the levels are those of the last 100 ms.
+	eventually(t, "levels", func() error {
+		l := s.Levels()
+		if len(l) != 2 || l[0].End != "speaker" || l[1].End != "mic" {
+			t.Fatalf("levels %+v", l)
 		}
-		if math.Abs(p[0].Peak+6) > 0.1 || p[1].Peak != pcm.Floor || !p[0].SilentSince.IsZero() || p[1].SilentSince.IsZero() {
-			return &unwanted{fmt.Sprintf("%+v: speaker at -6 dBFS, mic silent", p)}
+		if math.Abs(l[0].Peak+6) > 0.1 || math.Abs(l[0].RMS+9) > 0.1 || l[1].Peak != pcm.Floor || l[1].RMS != pcm.Floor ||
+			!l[0].SilentSince.IsZero() || l[1].SilentSince.IsZero() {
+			return &unwanted{fmt.Sprintf("%+v: speaker at -6 and -9 dBFS, mic silent", l)}
 		}
 		return nil
 	})
+	seen := map[time.Time]bool{}
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(5 * time.Millisecond) {
+		for _, l := range s.Levels() {
+			seen[l.Time] = true
+		}
+	}
+	if len(seen) < 36 || len(seen) > 44 {
+		t.Errorf("%d levels of two ends in 2 s, want 10 a second of each", len(seen))
+	}
 	n := 0
 	begun := time.Now()
 	err := Watch(t.Context(), dial(t, s), []Device{d}, func(l []Level) error {
 		if n++; n == 1 {
 			begun = time.Now()
 		}
-		if math.Abs(l[0].Peak.Peak+6) > 0.1 || math.Abs(l[0].RMS+9) > 0.1 || l[1].Peak.Peak != pcm.Floor || l[1].RMS != pcm.Floor {
+		if math.Abs(l[0].Peak+6) > 0.1 || math.Abs(l[0].RMS+9) > 0.1 || l[1].Peak != pcm.Floor || l[1].RMS != pcm.Floor {
 			t.Errorf("levels %+v: want the speaker at -6 and -9 dBFS, the mic silent", l)
 		}
 		if n == 11 {
@@ -200,6 +220,13 @@ func TestLevels(t *testing.T) {
 	}
 	cancel()
 	<-played
+	// Now nobody uses the device.
+	eventually(t, "silence", func() error {
+		if l := s.Levels(); l[0].Peak != pcm.Floor || l[0].RMS != pcm.Floor || l[0].SilentSince.IsZero() {
+			return &unwanted{fmt.Sprintf("%+v: silence", l)}
+		}
+		return nil
+	})
 }
 
 // TestHungServerIsUnhealthy stops the server's process.
@@ -264,9 +291,9 @@ func Test65thClient(t *testing.T) {
 	for n := 1; ; n++ {
 		var c *Conn
 		if c, err = Dial(t.Context(), Socket(s.o.RuntimeDir)); err != nil {
-			// The watch holds one connection.
-			if n != 64 {
-				t.Errorf("connection %d failed, want 64", n)
+			// The watch and its meters hold two.
+			if n != 63 {
+				t.Errorf("connection %d failed, want 63", n)
 			}
 			break
 		}
@@ -306,8 +333,8 @@ func TestCodecAgainstServer(t *testing.T) {
 			t.Errorf("%T: %v", r.req, err)
 		}
 	}
-	if len(clients) != 2 || len(modules) != 4 || len(inputs) != 0 || len(outputs) != 3 {
-		t.Errorf("%d clients, %d modules, %d playbacks, %d recordings; want the watch and us, protocol and device, none, the meters and the remapping",
+	if len(clients) != 3 || len(modules) != 4 || len(inputs) != 0 || len(outputs) != 3 {
+		t.Errorf("%d clients, %d modules, %d playbacks, %d recordings; want the watch, its meters and us, protocol and device, none, the meters and the remapping",
 			len(clients), len(modules), len(inputs), len(outputs))
 	}
 	if sink.Rate != 16000 || sink.Channels != 1 {

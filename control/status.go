@@ -26,9 +26,9 @@ type Status struct {
 	Devices  []string `json:"devices"`
 	// Proofs are how sound last passed through each device.
 	Proofs []audio.Proof `json:"proofs,omitempty"`
-	// Peaks are how loud both ends of each device were over the last second.
-	Peaks   []audio.Peak `json:"peaks,omitempty"`
-	Callers []Caller     `json:"callers,omitempty"`
+	// Levels are how loud both ends of each device are.
+	Levels  []audio.Level `json:"levels,omitempty"`
+	Callers []Caller      `json:"callers,omitempty"`
 	// Processes in the order in which they are started.
 	Processes []supervisor.Status `json:"processes"`
 }

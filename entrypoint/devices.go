@@ -75,7 +75,7 @@ func printDevices(w io.Writer, list []audio.Standing, prove bool) error {
 			}
 			peak, rms := "", ""
 			if l := e.info.Level; l != nil {
-				peak, rms = decibels(l.Peak.Peak), decibels(l.RMS)
+				peak, rms = decibels(l.Peak), decibels(l.RMS)
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%d Hz %d ch\t%s\t%s\t%s\t%s\n", d.Name, e.name, e.info.Name,
 				d.Rate, d.Channels, endState(*e.info), peak, rms, strings.Join(e.info.Streams, ", "))

@@ -103,14 +103,14 @@ func (m *meterBar) draw(levels []audio.Level) string {
 		const width = 40
 		at := func(db float64) int { return int(width * min(max(1-db/barFloor, 0), 1)) }
 		bar := []byte(strings.Repeat("#", at(l.RMS)) + strings.Repeat(" ", width-at(l.RMS)))
-		if p := at(l.Peak.Peak); p > 0 {
+		if p := at(l.Peak); p > 0 {
 			bar[p-1] = '|'
 		}
 		clip := ""
-		if l.Peak.Peak >= -0.01 {
+		if l.Peak >= -0.01 {
 			clip = " clips"
 		}
-		line := fmt.Sprintf("%-24s [%s] peak %9s  RMS %9s%s", l.Device+" "+l.End, bar, decibels(l.Peak.Peak), decibels(l.RMS), clip)
+		line := fmt.Sprintf("%-24s [%s] peak %9s  RMS %9s%s", l.Device+" "+l.End, bar, decibels(l.Peak), decibels(l.RMS), clip)
 		if m.live {
 			line = fmt.Sprintf("%-100s", line)
 		}

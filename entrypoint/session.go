@@ -229,7 +229,7 @@ func (s *session) listen(ctx context.Context) {
 				if now.Second() == 0 { // memory grows slowly
 					pid = s.soundPID()
 				}
-				p.watch.look(now, p.server.Peaks(), pid)
+				p.watch.look(now, p.server.Levels(), pid)
 			}
 		case <-ctx.Done():
 			return
@@ -296,7 +296,7 @@ func (s *session) status() control.Status {
 	if p.server != nil {
 		st.Backend = s.config.Audio.Backend
 		st.Proofs = p.server.Proofs()
-		st.Peaks = p.server.Peaks()
+		st.Levels = p.server.Levels()
 	}
 	return st
 }

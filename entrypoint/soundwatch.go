@@ -94,8 +94,8 @@ func (w *soundWatch) event(e caller.Event) {
 
 // look logs what there is to tell. serverPID is that of a sound server of ours,
 // or 0.
-func (w *soundWatch) look(now time.Time, peaks []audio.Peak, serverPID int) {
-	for _, f := range w.find(now, peaks) {
+func (w *soundWatch) look(now time.Time, levels []audio.Level, serverPID int) {
+	for _, f := range w.find(now, levels) {
 		w.log.Log(context.Background(), f.level, f.text, append([]any{"caller", f.caller, "device", w.device[f.caller]}, f.attrs...)...)
 	}
 	if size := memoryOf(serverPID); size > w.bigAfter && !w.bigTold {
@@ -105,23 +105,23 @@ func (w *soundWatch) look(now time.Time, peaks []audio.Peak, serverPID int) {
 }
 
 // find tells what was not told of the calls before.
-func (w *soundWatch) find(now time.Time, peaks []audio.Peak) []finding {
+func (w *soundWatch) find(now time.Time, levels []audio.Level) []finding {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []finding
 	for name, up := range w.calls {
 		var heard, sent time.Duration
-		for _, p := range peaks {
-			if p.Device != w.device[name] {
+		for _, l := range levels {
+			if l.Device != w.device[name] {
 				continue
 			}
-			silent := up.silent(now, p)
-			if p.End == audio.EndSpeaker {
+			silent := up.silent(now, l)
+			if l.End == audio.EndSpeaker {
 				heard = silent
 			} else {
 				sent = silent
 			}
-			found = append(found, w.findAtEnd(now, name, up, p)...)
+			found = append(found, w.findAtEnd(now, name, up, l)...)
 		}
 		text, cure := "", ""
 		switch lost := w.oneWay; {
@@ -142,34 +142,34 @@ func (w *soundWatch) find(now time.Time, peaks []audio.Peak) []finding {
 }
 
 // silent is how long one end has been silent during the calls.
-func (up *upCalls) silent(now time.Time, p audio.Peak) time.Duration {
-	if p.SilentSince.IsZero() {
+func (up *upCalls) silent(now time.Time, l audio.Level) time.Duration {
+	if l.SilentSince.IsZero() {
 		return 0
 	}
-	since := p.SilentSince
+	since := l.SilentSince
 	if since.Before(up.since) {
 		since = up.since
 	}
 	return now.Sub(since)
 }
 
-func (w *soundWatch) findAtEnd(now time.Time, name string, up *upCalls, p audio.Peak) []finding {
+func (w *soundWatch) findAtEnd(now time.Time, name string, up *upCalls, l audio.Level) []finding {
 	var found []finding
-	who := map[string]string{audio.EndSpeaker: "the far end", audio.EndMic: "the mic"}[p.End]
-	e := up.ends[p.End]
+	who := map[string]string{audio.EndSpeaker: "the far end", audio.EndMic: "the mic"}[l.End]
+	e := up.ends[l.End]
 	if e == nil {
-		e = &endWatch{clipped: p.Clipped}
-		up.ends[p.End] = e
+		e = &endWatch{clipped: l.Clipped}
+		up.ends[l.End] = e
 	}
-	if w.clipping >= 0 && !e.clippedTold && p.Clipped-e.clipped >= max(w.clipping, 1) {
+	if w.clipping >= 0 && !e.clippedTold && l.Clipped-e.clipped >= max(w.clipping, 1) {
 		e.clippedTold = true
 		found = append(found, finding{name, slog.LevelWarn, "clipping: " + who + " is at full scale", []any{
-			"seconds", p.Clipped - e.clipped, "cure", "turn it down where it comes from; `nullcard level` shows it"}})
+			"seconds", l.Clipped - e.clipped, "cure", "turn it down where it comes from; `nullcard level` shows it"}})
 	}
 	switch {
-	case p.Peak >= w.activity:
+	case l.Hold >= w.activity:
 		if !e.speaks {
-			found = append(found, finding{name, slog.LevelInfo, who + " speaks", []any{"peak_dbfs", fmt.Sprintf("%.0f", p.Peak)}})
+			found = append(found, finding{name, slog.LevelInfo, who + " speaks", []any{"peak_dbfs", fmt.Sprintf("%.0f", l.Hold)}})
 		}
 		e.speaks, e.spoke = true, now
 	case e.speaks && now.Sub(e.spoke) >= quietAfter:
