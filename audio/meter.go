@@ -3,6 +3,7 @@ package audio
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,6 +139,12 @@ func (m *meters) follow(ctx context.Context, used func(device string) bool) erro
 	}
 	m.look(every)
 	return nil
+}
+
+// live tells if the device was used when follow last looked. It is for the
+// goroutine that calls follow.
+func (m *meters) live(device string) bool {
+	return slices.ContainsFunc(m.ends, func(e *meteredEnd) bool { return e.device == device && e.live })
 }
 
 func (m *meters) record(ctx context.Context, e *meteredEnd, live bool) (*Recording, error) {

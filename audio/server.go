@@ -43,6 +43,7 @@ type Server struct {
 	o Options
 
 	patience patience // used by health only
+	lost     func(device string)
 
 	mu    sync.Mutex
 	watch *watch // of the run that is under way
@@ -102,6 +103,11 @@ func (s *Server) want() wanted {
 	own := s.o.External == ""
 	return wanted{devices: s.o.Devices, defaults: own, beside: !own}
 }
+
+// OnLost makes f be called with the name of each device that somebody used when
+// it was taken away, once it stands again: pjsua, for one, does not find it
+// again by itself. It is called before the server runs.
+func (s *Server) OnLost(f func(device string)) { s.lost = f }
 
 // Spec is how the server is run.
 func (s *Server) Spec() supervisor.Spec {
@@ -239,7 +245,7 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 		s.o.Log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain),
 			"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
 	}
-	return startWatch(ctx, conn, s.want(), proofs, s.o.Log)
+	return startWatch(ctx, conn, s.want(), proofs, s.lost, s.o.Log)
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }

@@ -16,6 +16,7 @@ import (
 type watch struct {
 	conn *Conn
 	want wanted
+	lost func(device string) // of Server.OnLost, or nil
 	log  *slog.Logger
 
 	meters *meters
@@ -32,9 +33,9 @@ type watch struct {
 }
 
 // startWatch takes over conn, on which the devices stand and are proven.
-func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, log *slog.Logger) (*watch, error) {
+func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, lost func(string), log *slog.Logger) (*watch, error) {
 	w := &watch{
-		conn: conn, want: want, proofs: proofs, log: log,
+		conn: conn, want: want, proofs: proofs, lost: lost, log: log,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer |
@@ -109,6 +110,11 @@ func (w *watch) repair(ctx context.Context) {
 		w.log.Warn("devices repaired: something else on the sound server had changed them", "steps", describe(steps))
 	}
 	if made := remade(w.want.devices, steps); err == nil && len(made) > 0 {
+		for _, d := range made {
+			if w.lost != nil && w.meters.live(d.Name) {
+				w.lost(d.Name)
+			}
+		}
 		err = w.prove(ctx, made)
 	}
 	if err == nil {

@@ -134,6 +134,42 @@ func TestDevicesAreRepaired(t *testing.T) {
 	}
 }
 
+// TestLostDeviceIsTold takes away a device that is used and one that is not.
+func TestLostDeviceIsTold(t *testing.T) {
+	dir := t.TempDir()
+	s, err := NewServer(Options{RuntimeDir: dir, Devices: []Device{{Name: "used"}, {Name: "idle"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := make(chan string, 10)
+	s.OnLost(func(device string) { lost <- device })
+	t.Cleanup(s.Close)
+	runServer(t, s)
+	c, d := dial(t, s), Device{Name: "used"}
+	if _, err := c.Record(t.Context(), StreamOptions{Device: d.Mic(), Format: d.Format()}); err != nil {
+		t.Fatal(err)
+	}
+	// It is measured closely once its use has been noticed.
+	var last time.Time
+	eventually(t, "use noticed", func() error {
+		l := s.Levels()[0]
+		since := l.Time.Sub(last)
+		last = l.Time
+		if since == 0 || since > idleWindow/2 {
+			return &unwanted{"measure closely"}
+		}
+		return nil
+	})
+	pactl(t, s, "unload-module", "module-null-sink")
+	if got := <-lost; got != "used" {
+		t.Errorf("lost %s, want used", got)
+	}
+	eventually(t, "repaired", func() error { return asWanted(t.Context(), c, s.o.Devices) })
+	if len(lost) > 0 {
+		t.Errorf("%s was lost, too", <-lost)
+	}
+}
+
 // TestProofWaitsForCallers has a recorder on the mic while its feed is remade.
 func TestProofWaitsForCallers(t *testing.T) {
 	s, _ := startServer(t)

@@ -189,6 +189,15 @@ func (s *session) prepare(p parts, degraded string) error {
 	if err != nil {
 		return err
 	}
+	if p.server != nil {
+		p.server.OnLost(func(device string) {
+			for name, of := range p.watch.device {
+				if of == device {
+					_ = sup.Renew(name, "its device was taken away and made anew")
+				}
+			}
+		})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parts, s.supervisor, s.degraded = p, sup, degraded

@@ -58,14 +58,21 @@ func TestCall(t *testing.T) {
 // Whatever is lost, the call is ended properly, and the next one carries
 // audio.
 func TestRecovery(t *testing.T) {
+	signal := func(process string, sig syscall.Signal) func(context.Context, *stack.Container) {
+		return func(ctx context.Context, c *stack.Container) { c.SignalProcess(ctx, process, sig) }
+	}
+	run := func(command ...string) func(context.Context, *stack.Container) {
+		return func(ctx context.Context, c *stack.Container) { c.MustExec(ctx, stack.Cmd(command...)) }
+	}
 	for name, fault := range map[string]struct {
-		process string
-		signal  syscall.Signal
-		bye     bool // the far end gets one
+		hit   func(context.Context, *stack.Container)
+		sound bool // is lost, so that the far end gets a BYE
 	}{
-		"PulseAudio killed": {"pulseaudio", syscall.SIGKILL, true},
-		"PulseAudio hung":   {"pulseaudio", syscall.SIGSTOP, true},
-		"pjsua killed":      {"pjsua", syscall.SIGKILL, false},
+		"PulseAudio killed": {signal("pulseaudio", syscall.SIGKILL), true},
+		"PulseAudio hung":   {signal("pulseaudio", syscall.SIGSTOP), true},
+		"socket removed":    {run("rm", "/run/nullcard/pulse/native"), true},
+		"modules unloaded":  {run("nullcard", "teardown", "--server", "unix:/run/nullcard/pulse/native"), true},
+		"pjsua killed":      {signal("pjsua", syscall.SIGKILL), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -78,8 +85,8 @@ func TestRecovery(t *testing.T) {
 
 			from.Mark(ctx)
 			to.Mark(ctx)
-			from.SignalProcess(ctx, fault.process, fault.signal)
-			if fault.bye {
+			fault.hit(ctx, from)
+			if fault.sound {
 				if m := to.WaitLog(ctx, disconnected); m[1] != "200" {
 					t.Errorf("the far end saw the call end with %s, want 200 (by a BYE)", m[1])
 				}

@@ -44,18 +44,36 @@ func (s *Supervisor) Restart(ctx context.Context, name string) error {
 	return s.command(ctx, "restart", name, func(p *process) {
 		p.down = false
 		if p.alive {
-			p.again = true
+			p.again = "restart requested"
 		} else {
 			p.up = true
 		}
 	}, func(st Status, attempt int) (bool, error) { return upAgain(st, attempt, true) })
 }
 
+// Renew is Restart for a process that has lost something that the supervisor
+// does not know of: it does not wait, and a process that does not run is left
+// alone. The cause is told in the log.
+func (s *Supervisor) Renew(name, cause string) error {
+	p, err := s.find(name)
+	if err != nil {
+		return fmt.Errorf("cannot renew %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.alive && p.again == "" {
+		p.again = cause
+		p.rouse()
+		s.broadcast()
+	}
+	return nil
+}
+
 // Stop stops a process, after those that need it, and keeps it down until it
 // is started. It returns once the process has ended.
 func (s *Supervisor) Stop(ctx context.Context, name string) error {
 	return s.command(ctx, "stop", name, func(p *process) {
-		p.down, p.up, p.again = true, false, false
+		p.down, p.up, p.again = true, false, ""
 	}, func(st Status, _ int) (bool, error) {
 		return st.State == Exited || st.State == Failed, nil
 	})

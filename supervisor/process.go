@@ -21,7 +21,7 @@ type process struct {
 	usable  int    // the run that dependents may rely on; 0 means none
 	alive   bool   // a run is on, from its preparation to its last member's end
 	down    bool   // told to stay down
-	again   bool   // told to replace the run that is on
+	again   string // why the run that is on is to be replaced, if it is
 	up      bool   // told to start, though ended
 	forward []syscall.Signal
 	endCode int // what a stop of the whole makes of this process
@@ -88,8 +88,8 @@ func (p *process) lookLocked() orders {
 		o.killAt = p.sup.stopBegan.Add(p.sup.plan.Kill[p.spec.Name])
 	case p.down:
 		o.stop, o.why, o.cause = true, toldToStop, "stop requested"
-	case p.again:
-		o.stop, o.why, o.cause = true, toldToGoOn, "restart requested"
+	case p.again != "":
+		o.stop, o.why, o.cause = true, toldToGoOn, p.again
 	case lost != "":
 		o.stop, o.why, o.cause = true, needLost, lost
 	}
@@ -112,7 +112,7 @@ func (p *process) absence() string {
 func (p *process) claim() (orders, bool) {
 	p.sup.mu.Lock()
 	defer p.sup.mu.Unlock()
-	p.again = false
+	p.again = ""
 	o := p.lookLocked()
 	if o.stop || o.missing != "" {
 		return o, false

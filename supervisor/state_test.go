@@ -51,10 +51,7 @@ func TestEveryTransition(t *testing.T) {
 		{"called off by a restart", []Spec{{Name: "it", Command: self("sleep"), Prepare: hang}},
 			func(r *run) {
 				r.reached("it", Starting, 1)
-				r.Supervisor.mu.Lock()
-				r.byName["it"].again = true
-				r.byName["it"].rouse()
-				r.Supervisor.mu.Unlock()
+				must(t, r.Renew("it", "renewed"))
 				r.reached("it", Starting, 2)
 				stopAll(r)
 			},

@@ -177,6 +177,29 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// A process that is renewed is asked to end and starts again without a pause;
+// one that does not run stays as it is.
+func TestRenew(t *testing.T) {
+	r := begin(t, Options{}, Spec{Name: "it", Command: self("sleep"), Restart: Restart{Backoff: Backoff{Initial: time.Hour, Max: time.Hour}}},
+		Spec{Name: "done", Command: self("exit 0"), Restart: Restart{Policy: Never}})
+	r.reached("it", Ready, 1)
+	r.reached("done", Exited, 1)
+	must(t, r.Renew("it", "its device went"))
+	must(t, r.Renew("done", "its device went"))
+	r.reached("it", Ready, 2)
+	if err := r.Renew("other", ""); err == nil {
+		t.Error("a process that does not exist was renewed")
+	}
+	r.signals <- syscall.SIGTERM
+	r.expect(0)
+	if got, want := r.path("it"), "waiting starting ready stopping waiting starting ready stopping exited"; got != want {
+		t.Errorf("path %q, want %q", got, want)
+	}
+	if got, want := r.path("done"), "waiting starting ready stopping exited"; got != want {
+		t.Errorf("path of what had ended %q, want %q", got, want)
+	}
+}
+
 // The playbook for a lost need: it is killed first, its dependents say goodbye
 // while it starts again, and they start once it is ready and they have ended.
 func TestCascade(t *testing.T) {
