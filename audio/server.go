@@ -185,8 +185,10 @@ func (s *Server) makeDir() error {
 	// reconciler makes them at all times; it is as fast (18.4 ms from the start
 	// to three modules either way, median of 25).
 	files := map[string]string{
-		s.script():                        fmt.Sprintf(".fail\nload-module module-native-protocol-unix socket=%s auth-anonymous=1 auth-cookie-enabled=0\n", Socket(s.o.RuntimeDir)),
-		filepath.Join(dir, "daemon.conf"): "flat-volumes = no\nremixing-produce-lfe = no\n",
+		s.script(): fmt.Sprintf(".fail\nload-module module-native-protocol-unix socket=%s auth-anonymous=1 auth-cookie-enabled=0\n", Socket(s.o.RuntimeDir)),
+		// Of its own PulseAudio opens 256 files at most, too few for 64 clients and
+		// 25 devices.
+		filepath.Join(dir, "daemon.conf"): "flat-volumes = no\nremixing-produce-lfe = no\nrlimit-nofile = 4096\nrlimit-core = 0\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -237,7 +239,7 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 	}
 	s.o.Log.Info("devices stand", "devices", len(s.o.Devices),
 		"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
-	proofs, err := proveUnused(ctx, conn, s.o.Devices, s.o.Log)
+	proofs, busy, err := proveUnused(ctx, conn, s.o.Devices)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +247,11 @@ func (s *Server) establish(ctx context.Context, conn *Conn, inst *supervisor.Ins
 		s.o.Log.Info("audio proven", "device", p.Device, "latency_ms", ms(p.Latency), "gain_db", round1(p.Gain),
 			"since_start_ms", ms(time.Since(s.o.Start)), "took_ms", ms(time.Since(inst.Started)))
 	}
-	return startWatch(ctx, conn, s.want(), proofs, s.lost, s.o.Log)
+	for _, d := range busy {
+		s.o.Log.Info("proof postponed: the mic is in use", "device", d.Name)
+	}
+	w := &watch{conn: conn, want: s.want(), proofs: proofs, unproven: busy, lost: s.lost, log: s.o.Log}
+	return w, w.start(ctx)
 }
 
 func ms(d time.Duration) float64 { return round1(float64(d.Microseconds()) / 1000) }

@@ -3,6 +3,8 @@
 package audio
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -68,6 +70,34 @@ type testWriter struct{ t testing.TB }
 func (w testWriter) Write(b []byte) (int, error) {
 	w.t.Logf("%s", b)
 	return len(b), nil
+}
+
+// TestFullServer has as many devices and clients as one server is said to take.
+func TestFullServer(t *testing.T) {
+	devices := make([]Device, 25)
+	for i := range devices {
+		devices[i].Name = fmt.Sprintf("line%d", i)
+	}
+	s, _ := startServer(t, devices...)
+	for i := range 62 { // nullcard itself has two connections
+		cmd := exec.Command("parec", "--raw", "--latency-msec=500", "--device="+devices[i%len(devices)].Mic())
+		cmd.Env = []string{"PATH=" + path(), "HOME=" + s.dir(), "PULSE_SERVER=unix:" + Socket(s.o.RuntimeDir)}
+		cmd.Stderr = testWriter{t}
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatalf("cannot start parec: %v; this test needs pulseaudio-utils", err)
+		}
+		defer func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}()
+		if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+			t.Fatalf("client %d of 62 gets no sample: %v", i+1, err)
+		}
+	}
 }
 
 func TestServerStandsAndIsProven(t *testing.T) {

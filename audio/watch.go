@@ -19,7 +19,8 @@ type watch struct {
 	lost func(device string) // of Server.OnLost, or nil
 	log  *slog.Logger
 
-	meters *meters
+	meters   *meters
+	unproven []Device // used by the repairs only
 
 	wake   chan struct{}
 	cancel context.CancelFunc
@@ -32,28 +33,26 @@ type watch struct {
 	checked time.Time // when clocks was last asked
 }
 
-// startWatch takes over conn, on which the devices stand and are proven.
-func startWatch(ctx context.Context, conn *Conn, want wanted, proofs []Proof, lost func(string), log *slog.Logger) (*watch, error) {
-	w := &watch{
-		conn: conn, want: want, proofs: proofs, lost: lost, log: log,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
+// start begins to watch over w.conn, on which the devices stand and are proven
+// but for the unproven ones.
+func (w *watch) start(ctx context.Context) error {
+	w.wake, w.done = make(chan struct{}, 1), make(chan struct{})
 	mask := proto.SubscriptionMaskSink | proto.SubscriptionMaskSource | proto.SubscriptionMaskServer |
 		proto.SubscriptionMaskSinkInput | proto.SubscriptionMaskSourceInput
-	if err := conn.Subscribe(ctx, mask, func(e proto.SubscribeEvent) { w.event(e) }); err != nil {
-		return nil, fmt.Errorf("cannot follow the changes of the sound server: %w", err)
+	if err := w.conn.Subscribe(ctx, mask, func(e proto.SubscribeEvent) { w.event(e) }); err != nil {
+		return fmt.Errorf("cannot follow the changes of the sound server: %w", err)
 	}
 	var err error
-	if w.meters, err = newMeters(ctx, conn.server, want.devices); err != nil {
-		return nil, err
+	if w.meters, err = newMeters(ctx, w.conn.server, w.want.devices); err != nil {
+		return err
 	}
 	if err := w.measure(ctx); err != nil {
 		w.meters.conn.Close()
-		return nil, err
+		return err
 	}
 	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go w.run(ctx)
-	return w, nil
+	return nil
 }
 
 // event tells what a server's event is for: the devices have changed, or who
@@ -103,13 +102,14 @@ func (w *watch) run(ctx context.Context) {
 }
 
 // repair makes the devices as wanted again, and proves those that were made
-// anew and that nobody uses yet.
+// anew as soon as nobody uses their mic.
 func (w *watch) repair(ctx context.Context) {
 	steps, err := reconcile(ctx, w.conn, w.want)
 	if len(steps) > 0 {
 		w.log.Warn("devices repaired: something else on the sound server had changed them", "steps", describe(steps))
 	}
-	if made := remade(w.want.devices, steps); err == nil && len(made) > 0 {
+	if err == nil {
+		made := remade(w.want.devices, steps)
 		for _, d := range made {
 			if w.lost != nil && w.meters.live(d.Name) {
 				w.lost(d.Name)
@@ -157,10 +157,22 @@ func remade(devices []Device, steps []step) []Device {
 	return made
 }
 
-func (w *watch) prove(ctx context.Context, devices []Device) error {
-	proofs, err := proveUnused(ctx, w.conn, devices, w.log)
+// prove proves the devices that were made anew and those that were in use when
+// they were.
+func (w *watch) prove(ctx context.Context, made []Device) error {
+	w.unproven = append(slices.DeleteFunc(w.unproven, func(d Device) bool { return slices.Contains(made, d) }), made...)
+	if len(w.unproven) == 0 {
+		return nil
+	}
+	proofs, busy, err := proveUnused(ctx, w.conn, w.unproven)
 	if err != nil {
 		return err
+	}
+	w.unproven = busy
+	for _, d := range busy {
+		if slices.Contains(made, d) {
+			w.log.Info("proof postponed: the mic is in use", "device", d.Name)
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,21 +183,23 @@ func (w *watch) prove(ctx context.Context, devices []Device) error {
 	return nil
 }
 
-// proveUnused proves the devices whose mic nobody uses: a caller would hear it.
-func proveUnused(ctx context.Context, c *Conn, devices []Device, log *slog.Logger) ([]Proof, error) {
+// proveUnused proves the devices whose mic nobody uses, and tells the others: a
+// caller would hear it.
+func proveUnused(ctx context.Context, c *Conn, devices []Device) (proofs []Proof, busy []Device, err error) {
 	users, err := streams(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var free []Device
 	for _, d := range devices {
 		if slices.ContainsFunc(users, func(u stream) bool { return u.end == d.Mic() || u.end == d.MicFeed() }) {
-			log.Info("proof postponed: the mic is in use", "device", d.Name)
-			continue
+			busy = append(busy, d)
+		} else {
+			free = append(free, d)
 		}
-		free = append(free, d)
 	}
-	return Prove(ctx, c, free)
+	proofs, err = Prove(ctx, c, free)
+	return proofs, busy, err
 }
 
 // health tells if the server answers, and if the devices stand and their clocks

@@ -203,6 +203,15 @@ func TestProofWaitsForCallers(t *testing.T) {
 	if !s.Proofs()[0].Time.Equal(proven) {
 		t.Error("the device was proven while its mic was in use")
 	}
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "proven", func() error {
+		if s.Proofs()[0].Time.Equal(proven) {
+			return &unwanted{"prove the device that nobody uses now"}
+		}
+		return nil
+	})
 }
 
 // TestLevels plays a tone to one end and reads the meters of all.
