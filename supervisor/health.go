@@ -57,7 +57,7 @@ func (w *healthWatch) begin() {
 	ctx, cancel := context.WithTimeout(w.in.ctx, w.Timeout)
 	w.cancel = cancel
 	w.pending = w.in.task(func() error { return w.Check(ctx, &w.in.Instance) })
-	w.allow(w.Timeout + lastWord)
+	w.allow(w.Timeout + taskPatience)
 }
 
 // allow gives the pending check that much time from now.
@@ -88,7 +88,7 @@ func (w *healthWatch) returned(err error) {
 // the time as we.
 func (w *healthWatch) late() {
 	if time.Since(w.due) > overslept {
-		w.allow(lastWord)
+		w.allow(taskPatience)
 		return
 	}
 	w.stuck = true

@@ -103,11 +103,13 @@ func (in *instance) task(f func() error) <-chan error {
 	return result
 }
 
-// lastWord is how long a probe or check may take to say what it was waiting
-// for after its time was up.
+// lastWord is how long a probe may take to say what it was waiting for after
+// its time was up.
 const lastWord = 100 * time.Millisecond
 
-// taskPatience is how long a probe may take to notice that its context ended.
+// taskPatience is how long a probe or check may take to notice that its context
+// ended. On a virtual machine whose host was busy, checks in two containers were
+// seen to take more than a second at once.
 const taskPatience = 2 * time.Second
 
 // awaitTasks waits for the probes of a run, which has been cancelled.
