@@ -110,12 +110,13 @@ func newMeters(ctx context.Context, server string, devices []Device) (*meters, e
 // Devices that used tells of are heard sample by sample, the others by a peak a
 // second.
 func (m *meters) follow(ctx context.Context, used func(device string) bool) error {
+	every := idleWindow
 	m.look(promptly)
+	defer func() { m.look(every) }()
 	// What the server has told of streams that ended is taken in by then.
 	if err := m.conn.Request(ctx, &proto.GetServerInfo{}, &proto.GetServerInfoReply{}); err != nil {
 		return err
 	}
-	every := idleWindow
 	for _, e := range m.ends {
 		live := used(e.device)
 		if live {
@@ -137,7 +138,6 @@ func (m *meters) follow(ctx context.Context, used func(device string) bool) erro
 		}
 		e.recording, e.live = r, live
 	}
-	m.look(every)
 	return nil
 }
 
